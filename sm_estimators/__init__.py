@@ -1,0 +1,71 @@
+"""Fit unnormalised densities to tables with holes by score matching.
+
+Names are imported when they are first used: ``import sm_estimators`` loads neither JAX nor
+scikit-learn, and changes no configuration.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "estimators": (
+        "EnergyScoreMatching",
+        "ExponentialFamilyScoreMatching",
+        "GaussianScoreMatching",
+        "ScoreMatchingEstimator",
+        "ScoreMatchingImputer",
+    ),
+    "densities": (
+        "ExponentialFamily",
+        "Gaussian",
+        "GaussianMixture",
+        "LogDensity",
+        "MLPEnergy",
+        "pairwise_statistics",
+    ),
+    "objectives": ("Denoising", "Explicit", "Sliced"),
+    "missing": ("CompleteCase", "Exact", "Importance", "Imputation"),
+    "samplers": ("MALA", "ULA", "SamplingWarning"),
+    "numpyro_bridge": ("NUTS", "FittedDensity", "FromDistribution", "FromModel"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_SUBPACKAGES = (*_HOMES, "datasets", "missingness", "plotting")
+
+__all__ = sorted(_HOME_OF)
+
+if TYPE_CHECKING:
+    from sm_estimators.densities import (
+        ExponentialFamily,
+        Gaussian,
+        GaussianMixture,
+        LogDensity,
+        MLPEnergy,
+        pairwise_statistics,
+    )
+    from sm_estimators.estimators import (
+        EnergyScoreMatching,
+        ExponentialFamilyScoreMatching,
+        GaussianScoreMatching,
+        ScoreMatchingEstimator,
+        ScoreMatchingImputer,
+    )
+    from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation
+    from sm_estimators.numpyro_bridge import NUTS, FittedDensity, FromDistribution, FromModel
+    from sm_estimators.objectives import Denoising, Explicit, Sliced
+    from sm_estimators.samplers import MALA, ULA, SamplingWarning
+
+
+def __getattr__(name: str):
+    """Import a public name on first use (PEP 562)."""
+    if name in _HOME_OF:
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    if name in _SUBPACKAGES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__, *_SUBPACKAGES, "__version__"]

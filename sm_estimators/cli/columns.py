@@ -1,0 +1,67 @@
+"""One column of a table: its numbers, its holes, and why it is no column of numbers."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SPELLINGS = ("", "NA", "NaN", "nan", "null", "None", "?")
+"""Cells that mean *not seen*, spaces around them aside."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Decides which cells are holes: the usual spellings and the user's own."""
+
+    extra: tuple[str, ...] = ()
+    spellings: frozenset[str] = field(init=False)
+    numbers: frozenset[float] = field(init=False)
+
+    def __post_init__(self):
+        own = [spelling.strip() for spelling in self.extra]
+        numbers = frozenset(float(spelling) for spelling in own if NUMBER.fullmatch(spelling))
+        object.__setattr__(self, "spellings", frozenset([*SPELLINGS, *own]))
+        object.__setattr__(self, "numbers", numbers)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; ``values`` (n,) with NaN in the holes, or None where it is not numeric."""
+
+    name: str
+    kind: str
+    n_holes: int
+    values: np.ndarray | None = None
+    stray: str = ""
+    """Which value keeps a column of numbers from being one."""
+    other: Any = None
+    """The cells of a column that is not numeric, None in the holes."""
+
+    @property
+    def holes(self) -> np.ndarray:
+        """Flags (n,) of the cells of a numeric column that were not seen."""
+        return np.isnan(np.asarray(self.values, float))
+
+
+def read_column(name: str, cells: Iterable[str], holes: Holes) -> Column:
+    """Read the cells of one column as numbers, or say which of them is none.
+
+    A column without a name holds the row names that other programs write, so it is no number.
+    """
+    texts = [cell.strip() for cell in cells]
+    seen = [i for i, text in enumerate(texts) if text not in holes.spellings]
+    stray = [i for i in seen if not NUMBER.fullmatch(texts[i])]
+    n_holes = len(texts) - len(seen)
+    if stray or not name:
+        other = [None if text in holes.spellings else text for text in texts]
+        mixed = stray and len(stray) < len(seen)
+        odd = f"{texts[stray[0]]!r} in row {stray[0] + 1}" if mixed else ""
+        return Column(name, "text" if name else "nameless", n_holes, stray=odd, other=other)
+    values = np.full(len(texts), np.nan)
+    values[seen] = [float(texts[i]) for i in seen]
+    values[np.isin(values, list(holes.numbers))] = np.nan
+    kind = "integer" if all(texts[i].lstrip("+-").isdigit() for i in seen) else "number"
+    return Column(name, kind if seen else "empty", int(np.isnan(values).sum()), values)

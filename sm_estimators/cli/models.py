@@ -1,0 +1,145 @@
+"""Models on the command line: chosen by options, fitted, kept in a file, read again.
+
+A model is a fitted ``ScoreMatchingImputer``, which knows its column names. Its file is a
+joblib file, and loading one runs code from it: only load files you trust.
+"""
+
+import pickle
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+
+from sm_estimators.cli.command_error import USAGE, CommandError, say
+from sm_estimators.cli.modelled import modelled, modelled_by, notes
+from sm_estimators.cli.outputs import Writer
+from sm_estimators.cli.tables import Table, read_table
+
+FORMAT = "sm_estimators model 1"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user asked of a fit; None leaves the choice to the estimator."""
+
+    density: str | None = None
+    objective: str | None = None
+    missing: str | None = None
+    mechanism: str | None = None
+    ridge: float | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the choices that were made."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def check_choices(
+    choices: Choices, load_model: Path | None, save_model: Path | None = None
+) -> None:
+    """Refuse options for a fit that will not happen, and a model file that is not there."""
+    if load_model is None:
+        return
+    if save_model:
+        raise CommandError(
+            "--save-model keeps a fit, but --load-model makes none; drop one.", USAGE
+        )
+    if choices.given():
+        options = ", ".join(f"`--{name}`" for name in choices.given())
+        raise CommandError(f"{options} would change a fit, but --load-model makes none.", USAGE)
+    if not load_model.is_file():
+        raise CommandError(f"There is no file {load_model}; check the name.", USAGE)
+
+
+def estimator(choices: Choices, *, seed: int, verbose: bool) -> Any:
+    """Return the unfitted estimator that the choices describe."""
+    import sm_estimators as sm
+
+    settings = choices.given()
+    density = settings.pop("density", "gaussian")
+    named = {"gaussian": sm.GaussianScoreMatching, "energy": sm.EnergyScoreMatching}
+    made = named[density]() if density in named else sm.ScoreMatchingEstimator(density=density)
+    unknown = [name for name in settings if name not in made.get_params()]
+    if unknown:
+        options = ", ".join(f"`--{name}`" for name in unknown)
+        raise CommandError(f"{options} means nothing to --density {density}; leave it out.", USAGE)
+    return made.set_params(**settings, random_state=seed, verbose=int(verbose))
+
+
+def fit(frame: pd.DataFrame, choices: Choices, *, seed: int, quiet: bool) -> Any:
+    """Fit the chosen estimator, inside an imputer, to the columns of ``frame``."""
+    from sm_estimators import ScoreMatchingImputer
+
+    note(
+        f"fitting {choices.density or 'gaussian'} to {len(frame)} rows of {frame.shape[1]} columns",
+        quiet=quiet,
+    )
+    chosen = estimator(choices, seed=seed, verbose=watched(quiet=quiet))
+    return ScoreMatchingImputer(chosen).fit(frame)
+
+
+def samples(model: Any, n_samples: int, *, seed: int) -> pd.DataFrame:
+    """Return new rows with the column names of the model."""
+    drawn = model.estimator_.sample(n_samples, random_state=seed)
+    return pd.DataFrame(drawn, columns=list(model.feature_names_in_))
+
+
+def numeric_part(table: Table, model: Any, skip: list[str], *, quiet: bool) -> pd.DataFrame:
+    """Return the columns to model, all or those a loaded model knows, and speak of the rest."""
+    if model is None:
+        frame = modelled(table, skip)
+    else:
+        frame = modelled_by(table, [str(name) for name in model.feature_names_in_])
+    for line in notes(table, frame):
+        note(line, quiet=quiet)
+    return frame
+
+
+def table_part(
+    path: Path | None, na: list[str], model: Any, skip: list[str], *, quiet: bool
+) -> Any:
+    """Read a table that may be left out and return its columns to model."""
+    if path is None:
+        return None
+    return numeric_part(read_table(path, na), model, skip, quiet=quiet)
+
+
+def saving_model(model: Any) -> Writer:
+    """Return what writes a model."""
+    kept = {"format": FORMAT, "model": model}
+
+    def write(path: Path) -> None:
+        joblib.dump(kept, path)
+
+    return write
+
+
+def load_model(path: Path | None) -> Any:
+    """Return the model in a file, None without a file.
+
+    Loading runs code from the file: only load files you trust.
+    """
+    if path is None:
+        return None
+    try:
+        kept = joblib.load(path)
+    except (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError) as error:
+        raise CommandError(
+            f"{path} is no model file ({error}); make one with --save-model."
+        ) from None
+    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+        raise CommandError(f"{path} holds no model of this program; make one with --save-model.")
+    return kept["model"]
+
+
+def note(message: str, *, quiet: bool) -> None:
+    """Write a note to stderr unless it was asked not to."""
+    if not quiet:
+        say("note", message)
+
+
+def watched(*, quiet: bool) -> bool:
+    """Tell whether somebody is there to see progress."""
+    return not quiet and sys.stderr.isatty()

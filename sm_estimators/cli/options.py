@@ -1,0 +1,81 @@
+"""Options that several commands share, each declared once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+TableArgument = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A .csv, .csv.gz, .tsv, .tsv.gz or .parquet file.")
+]
+OptionalTable = Annotated[
+    Path | None,
+    typer.Argument(metavar="[TABLE]", help="A .csv, .csv.gz, .tsv, .tsv.gz or .parquet file."),
+]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+OptionalOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write one row per row of the table.")
+]
+NaOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--na",
+        metavar="SPELLING",
+        help="One more spelling of a hole, as text or as a number; may be repeated. Always "
+        "holes: empty cells, NA, NaN, nan, null, None and ?.",
+    ),
+]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip", metavar="COLUMN", help="A numeric column to leave out; may be repeated."
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No notes and no progress; warnings stay.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the fit and of the draws.")
+]
+HolesPlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Draw the matrix of holes: .png, .pdf or .svg.")
+]
+ImputedPlotOption = Annotated[
+    Path | None,
+    typer.Option("--plot", help="Draw holes and imputed values: .png, .pdf or .svg."),
+]
+SamplesPlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Draw samples and TABLE: .png, .pdf or .svg.")
+]
+DensityOption = Annotated[
+    Literal["gaussian", "mixture", "energy"] | None,
+    typer.Option(help="The family of densities.  [default: gaussian]"),
+]
+ObjectiveOption = Annotated[
+    Literal["explicit", "sliced", "denoising"] | None,
+    typer.Option(help="The score-matching loss.  [default: the density's]"),
+]
+MissingOption = Annotated[
+    Literal["complete_case", "importance", "imputation", "exact"] | None,
+    typer.Option(help="The rule for holes.  [default: the best valid one]"),
+]
+MechanismOption = Annotated[
+    Literal["mcar", "mar"] | None,
+    typer.Option(help="Why cells are missing, as you believe.  [default: mcar]"),
+]
+RidgeOption = Annotated[
+    float | None, typer.Option(min=0.0, help="The penalty that keeps the fit stable.")
+]
+SaveModelOption = Annotated[
+    Path | None, typer.Option("--save-model", metavar="FILE", help="Keep the fitted model.")
+]
+LoadModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--load-model",
+        metavar="FILE",
+        help="Use a model kept by --save-model instead of fitting one. Loading runs code from "
+        "the file: only load files you trust.",
+    ),
+]

@@ -1,0 +1,412 @@
+"""The door: a scikit-learn estimator around the pure core.
+
+:class:`BaseScoreMatching` validates, calls the core once and keeps what came back as NumPy arrays.
+A concrete estimator says in ``_choices`` which density, objective and rule its parameters mean,
+and may hang further attributes on itself in ``_describe``.
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sm_estimators.estimators._table import read_table, read_weights, refill
+
+DETERMINISTIC: dict = {"tol": [Interval(Real, 0, None, closed="neither")]}
+"""Constraints of what only deterministic fits read."""
+MINIBATCH: dict = {
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+}
+"""Constraints of what only minibatch fits read."""
+MAX_SEED = 2**31 - 1
+N_STARTS = 1024
+"""Completed rows of the table that are kept as starting points of chains."""
+
+
+def is_quadratic(estimator: "BaseScoreMatching") -> bool:
+    """Return whether the loss is quadratic, so that tables can be added up."""
+    from sm_estimators.densities import AbstractExponentialFamily, Gaussian
+
+    density = estimator._choices(None)[0]
+    if isinstance(density, (Gaussian, AbstractExponentialFamily)):
+        return True
+    raise AttributeError(
+        f"`partial_fit` needs a loss that is quadratic in the parameters (a Gaussian or an "
+        f"exponential family); that of {type(density).__name__} is not."
+    )
+
+
+class BaseScoreMatching(BaseEstimator, ABC):
+    """Fit, evaluate, sample, impute."""
+
+    _parameter_constraints: ClassVar[dict] = {
+        "objective": [str, object],
+        "missing": [str, object],
+        "mechanism": [str],
+        "sampler": [str, object],
+        "ridge": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _choices(self, n_features: int | None) -> tuple[Any, Any]:
+        """Return density and objective."""
+
+    def _describe(self) -> None:
+        """Hang further attributes on the fitted estimator."""
+
+    def __sklearn_tags__(self):
+        """Declare that NaN is welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the density to a table with holes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers; NaN where nothing was seen.
+        y : ignored
+            For the scikit-learn API.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; an integer weight equals that many copies of the row.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For infinities, text, a column without any seen value, fewer than two rows, and
+            combinations of rule and mechanism that are biased.
+        FloatingPointError
+            When the loss is not finite.
+        """
+        from sm_estimators.fitting import Table, fit_density
+
+        X, observed = read_table(self, X, reset=True)
+        weight = read_weights(sample_weight, X, observed)
+        density, objective = self._choices(X.shape[1])
+        rule = self._rule(density, observed)
+        previous = self.params_ if self.warm_start and hasattr(self, "params_") else None
+        fit = fit_density(
+            density,
+            objective,
+            rule,
+            Table(X, observed, weight),
+            seed=self._seed(self.random_state),
+            settings=self._settings(density),
+            initial=previous,
+        )
+        self.density_, self.objective_ = density, objective
+        self._sums = None
+        self._keep(fit, rule)
+        self._starts = self._completed(X[weight > 0], observed[weight > 0])
+        self._describe()
+        if fit.interrupted:
+            raise KeyboardInterrupt(fit.message)
+        return self
+
+    def _rule(self, density, observed: np.ndarray):
+        """Return the rule for holes; warn where the table cannot identify the joint density."""
+        from sm_estimators.missing import resolve_rule, rule_name
+
+        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+        if rule.keeps(observed).sum() < 2:
+            raise ValueError(
+                f"`missing={rule_name(rule)!r}` leaves {rule.keeps(observed).sum()} of "
+                f"{len(observed)} rows, too few for a fit. Use `missing='imputation'`, which "
+                "uses every seen value."
+            )
+        together = observed.T.astype(np.float32) @ observed.astype(np.float32)
+        pairs = np.argwhere(np.triu(together == 0, 1))
+        if len(pairs):
+            warnings.warn(
+                f"{len(pairs)} pairs of columns were never seen together, the first being "
+                f"{tuple(pairs[0].tolist())}: the table says nothing about their dependence, and "
+                "what the fit says comes from the model and the `ridge` alone.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return rule
+
+    def _settings(self, density):
+        """Return how long and hard to optimise."""
+        from sm_estimators.fitting import Settings
+
+        default = 5000 if density.neural else 1000
+        given = {f.name: getattr(self, f.name) for f in fields(Settings) if hasattr(self, f.name)}
+        given["max_iter"] = default if self.max_iter is None else self.max_iter
+        return Settings(**given)
+
+    def _keep(self, fit, rule) -> None:
+        """Hang the fit on the estimator and warn about what went wrong."""
+        from sm_estimators.missing import rule_name
+
+        self.params_ = fit.params
+        self.missing_ = rule_name(rule)
+        self.n_iter_ = fit.n_iter
+        self.converged_ = fit.converged
+        self.loss_curve_ = fit.losses
+        self._moments = fit.moments
+        sizes = fit.effective_sample_size
+        self.missing_diagnostics_ = {}
+        if len(sizes):
+            low, median = np.quantile(sizes, [0.05, 0.5])
+            self.missing_diagnostics_ = {
+                "effective_sample_size_median": float(median),
+                "effective_sample_size_5_percent": float(low),
+            }
+            if median < 5:
+                warnings.warn(
+                    f"The weights leave a median of {median:.2g} effective draws per row with "
+                    "holes, and fewer than 5 cannot be trusted. Raise `n_draws` of the rule, or "
+                    "use heavier tails (`degrees_of_freedom=5`).",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        if not fit.converged and not fit.interrupted:
+            warnings.warn(
+                f"The fit stopped before it converged: {fit.message}. Raise `max_iter`, or "
+                "loosen `tol`.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _completed(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Return some rows of the table, holes drawn from a Gaussian conditional."""
+        from sm_estimators.densities.gaussian_conditional import GaussianConditional
+
+        rng = np.random.default_rng(0)
+        some = rng.permutation(len(X))[:N_STARTS]
+        return GaussianConditional(*self._moments).draw(rng, X[some], observed[some])
+
+    @available_if(is_quadratic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Add rows to a fit whose loss is quadratic, without seeing the earlier ones again.
+
+        Only complete rows can be added up. Rows with holes are dropped where that is what
+        ``missing="complete_case"`` says, and refused otherwise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            New rows.
+        y : ignored
+            For the scikit-learn API.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            The estimator fitted to all rows so far.
+        """
+        from sm_estimators.fitting.streaming import add_rows, fit_sums
+        from sm_estimators.missing import CompleteCase, resolve_rule
+
+        first = getattr(self, "_sums", None) is None
+        X, observed = read_table(self, X, reset=first)
+        weight = read_weights(sample_weight, X, observed)
+        density, objective = self._choices(X.shape[1])
+        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+        complete = observed.all(axis=1)
+        if not complete.all() and not isinstance(rule, CompleteCase):
+            raise ValueError(
+                f"`partial_fit` adds up complete rows, but {(~complete).sum()} of {len(X)} have "
+                "holes. Use `fit` on the whole table, or `missing='complete_case'` to drop them."
+            )
+        seed = self._seed(self.random_state)
+        if complete.any():
+            new = add_rows(density, objective, X[complete], weight[complete], seed)
+            self._sums = new if first else self._sums + new
+            starts = X[complete] if first else np.vstack([self._starts, X[complete]])
+            self._starts = np.random.default_rng(seed).permutation(starts)[:N_STARTS]
+        self.density_, self.objective_ = density, objective
+        self._keep(fit_sums(density, objective, self._sums, self._settings(density)), rule)
+        self._describe()
+        return self
+
+    def _seed(self, random_state) -> int:
+        """Return a seed from whatever ``random_state`` is."""
+        return int(check_random_state(random_state).randint(MAX_SEED))
+
+    def _evaluate(self, what: str, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a quantity of every row, with the rows and flags it belongs to."""
+        from sm_estimators.fitting import evaluate
+
+        check_is_fitted(self)
+        X, observed = read_table(self, X, reset=False)
+        return evaluate(what, self.density_, self.params_, X, observed, self._moments), X, observed
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return minus the mean explicit score-matching loss; higher is better.
+
+        The same criterion whatever objective was trained. Rows with holes are scored by the
+        marginal density of what was seen of them. It depends on the units of the columns: compare
+        models on one table only. Rows without a seen value do not count.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Held-out rows; NaN where nothing was seen.
+        y : ignored
+            For the scikit-learn API.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        score : float
+            Minus the Fisher divergence to the data, up to a constant of the data.
+        """
+        losses, X, observed = self._evaluate("loss", X)
+        weight = read_weights(sample_weight, X, observed) * observed.any(axis=1)
+        return -float(np.average(losses, weights=weight))
+
+    def score_samples(self, X):
+        """Return the log-density of the seen part of every row.
+
+        Normalised for Gaussians, their mixtures and NumPyro distributions. For every other density
+        it is up to one constant, the same for all rows and patterns of holes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN where nothing was seen.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats, per units of the columns.
+        """
+        return self._evaluate("log_density", X)[0]
+
+    def stein_score(self, X):
+        """Return the gradient of the log-density with respect to the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN where nothing was seen.
+
+        Returns
+        -------
+        stein_score : ndarray of shape (n_samples, n_features)
+            ∇ₓ log q of the seen part; NaN in holes.
+        """
+        gradient, _, observed = self._evaluate("stein_score", X)
+        return np.where(observed, gradient, np.nan)
+
+    def _fitted(self):
+        """Return what the samplers need."""
+        from sm_estimators.estimators._draws import Fitted
+
+        return Fitted(self.density_, self.params_, self._moments, self._starts)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw rows from the fitted density.
+
+        Exactly for Gaussians and their mixtures; by chains started at rows of the table otherwise
+        (``sampler``), with ``sampling_diagnostics_`` to judge them by.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at every call.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the table.
+        """
+        from sm_estimators.estimators._draws import sample
+
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"`n_samples` must be a positive whole number; got {n_samples!r}.")
+        draws, self.sampling_diagnostics_ = sample(
+            self._fitted(), self.sampler, int(n_samples), self._seed(random_state)
+        )
+        return draws
+
+    def impute(self, X, n_imputations=1, *, random_state=None):
+        """Draw the holes of every row given what was seen of it.
+
+        Draws, not means: several imputations differ as much as the table leaves open. The rows
+        need not be those of the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN where nothing was seen.
+        n_imputations : int, default=1
+            Completed tables to draw.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at every call.
+
+        Returns
+        -------
+        tables : ndarray of shape (n_imputations, n_samples, n_features), or list of DataFrame
+            Seen values are returned bit for bit. For a DataFrame, a list of them with the same
+            columns, order, index and dtypes.
+        """
+        from sm_estimators.estimators._draws import complete
+
+        check_is_fitted(self)
+        if not isinstance(n_imputations, Integral) or n_imputations < 1:
+            raise ValueError(
+                f"`n_imputations` must be a positive whole number; got {n_imputations!r}."
+            )
+        values, observed = read_table(self, X, reset=False)
+        filled, self.sampling_diagnostics_ = complete(
+            self._fitted(),
+            self.sampler,
+            values,
+            observed,
+            n_imputations=int(n_imputations),
+            seed=self._seed(random_state),
+        )
+        if hasattr(X, "iloc"):
+            return [refill(X, observed, table) for table in filled]
+        return filled
+
+    def to_numpyro(self):
+        """Return the fitted density as a NumPyro distribution.
+
+        It has ``log_prob`` (up to a constant unless the density is normalised) and ``sample``, and
+        works under NUTS, alone or inside a bigger model.
+
+        Returns
+        -------
+        distribution : numpyro.distributions.Distribution
+            With event shape (n_features,).
+        """
+        from sm_estimators.numpyro_bridge import FittedDensity
+
+        check_is_fitted(self)
+        scale = np.linalg.cholesky(self._moments[1])
+        return FittedDensity(self.density_, self.params_, self._starts, scale=scale)

@@ -1,0 +1,94 @@
+"""Tables at the door: from what users pass to arrays with flags, and back.
+
+Holes are NaN (``pd.NA`` in nullable columns). Going back, every column keeps its dtype and every
+seen cell its bits: only holes are written.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+
+def read_table(estimator, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Validate ``X`` and return it as float64 with the flags of what was seen, both (n, d).
+
+    Raises ``ValueError`` for infinities, wrong widths or names, and text; in a fit, also for a
+    column in which nothing was seen.
+    """
+    refuse_text(X)
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        dtype=np.float64,
+        ensure_all_finite="allow-nan",
+        ensure_min_features=1,
+    )
+    observed = ~np.isnan(X)
+    if reset:
+        refuse_empty_columns(estimator, observed)
+    return X, observed
+
+
+def refuse_text(X) -> None:
+    """Raise `ValueError` for a data frame with columns that are not numbers."""
+    if not isinstance(X, pd.DataFrame):
+        return
+    text = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c].dtype)]
+    if text:
+        raise ValueError(
+            f"`X` has columns that are not numbers: {text}. Encode or drop them, for example with "
+            "a ColumnTransformer, and pass the numeric columns."
+        )
+
+
+def refuse_empty_columns(estimator, observed: np.ndarray) -> None:
+    """Raise `ValueError` where a column has no seen value, name the columns."""
+    empty = np.flatnonzero(~observed.any(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", np.arange(observed.shape[1]))
+        raise ValueError(
+            f"Nothing was seen in columns {names[empty].tolist()} of `X`, so nothing can be "
+            "learned about them. Drop them before the fit."
+        )
+
+
+def read_weights(sample_weight, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Return non-negative row weights, and warn about rows that carry nothing."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.sum() > 0:
+        raise ValueError("`sample_weight` is zero for every row; give some row a positive weight.")
+    n_empty = int((~observed.any(axis=1)).sum())
+    if n_empty == len(X):
+        raise ValueError("`X` has no seen value at all; there is nothing to fit.")
+    if n_empty:
+        warnings.warn(
+            f"{n_empty} of {len(X)} rows of `X` have no seen value and carry nothing to the fit.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return weight
+
+
+def refill(X, observed: np.ndarray, filled: np.ndarray):
+    """Return ``X`` with its holes taken from ``filled``, as the type and dtypes it came in."""
+    if not isinstance(X, pd.DataFrame):
+        return filled
+    out = X.copy()
+    for j in np.flatnonzero(~observed.all(axis=0)):
+        holes = ~observed[:, j]
+        column = out.iloc[:, j].copy()
+        column[holes] = in_dtype(filled[holes, j], column.dtype)
+        out.isetitem(j, column)
+    return out
+
+
+def in_dtype(values: np.ndarray, dtype) -> np.ndarray:
+    """Return numbers that a column of ``dtype`` can hold: whole ones for integers."""
+    if pd.api.types.is_bool_dtype(dtype):
+        return values >= 0.5
+    if pd.api.types.is_integer_dtype(dtype):
+        return np.rint(values).astype(np.int64)
+    return values

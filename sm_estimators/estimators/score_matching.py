@@ -1,0 +1,143 @@
+"""The general estimator."""
+
+from typing import ClassVar
+
+from sm_estimators.estimators._base import DETERMINISTIC, MINIBATCH, BaseScoreMatching
+from sm_estimators.estimators._shorthand import resolve, resolve_objective
+
+
+class ScoreMatchingEstimator(BaseScoreMatching):
+    """Fit any density known up to a constant to a table with holes, by score matching.
+
+    Parameters
+    ----------
+    density : {"gaussian", "mixture", "energy"} or density, default="gaussian"
+        What to fit: a name, or a spec such as ``GaussianMixture(3)``, ``ExponentialFamily(f)``,
+        ``LogDensity(f, init)``, ``FromDistribution(numpyro_class)`` or ``FromModel(model)``.
+    objective : {"auto", "explicit", "sliced", "denoising"} or objective, default="auto"
+        The loss; "auto" is explicit up to 10 columns and sliced above, where the explicit trace
+        would cost a derivative per column.
+    missing : {"auto", "complete_case", "importance", "imputation", "exact"} or rule, default="auto"
+        What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
+        imputation for Gaussians and under MAR, exact for mixtures, importance otherwise.
+    mechanism : {"mcar", "mar"}, default="mcar"
+        What is assumed of the holes: that they are there completely at random, or that the chance
+        of a hole depends on seen values only. A rule that is biased under the stated mechanism is
+        refused.
+    sampler : {"auto", "exact", "mala", "ula", "nuts"} or sampler, default="auto"
+        How to draw; "auto" is exact where possible and MALA elsewhere.
+    ridge : float, default=1e-6
+        Penalty on the parameters: for Gaussians and exponential families ½·ridge·Σ Γ_ii θ_i², in
+        units of the columns' variances; for all others ½·ridge·‖params‖².
+    max_iter : int, optional
+        Most iterations: steps of EM or L-BFGS (default 1000), minibatches of a neural energy
+        (default 5000).
+    tol : float, default=1e-6
+        Where L-BFGS (largest gradient) and EM (relative change of the parameters) stop.
+    learning_rate : float, default=1e-3
+        Of Adam.
+    batch_size : int, default=256
+        Rows per step.
+    validation_fraction : float, default=0.1
+        Share of the rows held out to decide when to stop.
+    n_iter_no_change : int, default=10
+        Looks at the held-out loss, one every 50 steps, without improvement before the fit stops.
+    warm_start : bool, default=False
+        Start the next ``fit`` at the parameters of the last.
+    random_state : int, RandomState instance or None, default=None
+        Of ``fit``; ``sample`` and ``impute`` take their own.
+    verbose : int, default=0
+        Above 0, show progress.
+
+    Attributes
+    ----------
+    params_ : pytree of ndarray
+        Parameters of ``density_``, in the units of the table.
+    density_, objective_ : spec
+        What was fitted, and how.
+    missing_ : str
+        The rule for holes.
+    missing_diagnostics_ : dict
+        Effective number of weighted draws per row with holes: median and 5 % quantile; empty for
+        rules without draws.
+    sampling_diagnostics_ : dict
+        Of the last ``sample`` or ``impute``: ``r_hat``, ``effective_sample_size``, and more.
+    n_iter_ : int
+        Iterations taken; 1 for a closed form.
+    converged_ : bool
+        Whether the fit ended by itself.
+    loss_curve_ : ndarray
+        Course of the loss; for neural energies, the held-out one.
+    n_features_in_ : int
+        Columns.
+    feature_names_in_ : ndarray of str
+        Their names, for a DataFrame with string names.
+
+    References
+    ----------
+    Hyvärinen (2005), Estimation of non-normalized statistical models by score matching.
+    Givens, Liu and Reeve (2025), Score matching with missing data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sm_estimators import GaussianMixture, ScoreMatchingEstimator
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-2, 1, (200, 2)), rng.normal(2, 1, (200, 2))])
+    >>> X[rng.random(X.shape) < 0.2] = np.nan
+    >>> X = X[~np.isnan(X).all(axis=1)]
+    >>> estimator = ScoreMatchingEstimator(GaussianMixture(2), random_state=0).fit(X)
+    >>> estimator.missing_
+    'exact'
+    >>> estimator.sample(5, random_state=0).shape
+    (5, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseScoreMatching._parameter_constraints,
+        **DETERMINISTIC,
+        **MINIBATCH,
+        "density": [str, object],
+    }
+
+    def __init__(
+        self,
+        density="gaussian",
+        *,
+        objective="auto",
+        missing="auto",
+        mechanism="mcar",
+        sampler="auto",
+        ridge=1e-6,
+        max_iter=None,
+        tol=1e-6,
+        learning_rate=1e-3,
+        batch_size=256,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.density = density
+        self.objective = objective
+        self.missing = missing
+        self.mechanism = mechanism
+        self.sampler = sampler
+        self.ridge = ridge
+        self.max_iter = max_iter
+        self.tol = tol
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _choices(self, n_features):
+        """Resolve names."""
+        from sm_estimators.densities import AbstractDensity
+
+        density = resolve("density", self.density, AbstractDensity)
+        return density, resolve_objective(self.objective, n_features)

@@ -1,0 +1,120 @@
+"""Deterministic losses of few parameters: L-BFGS in float64.
+
+Random objectives keep their draws fixed over the whole fit (common random numbers), so the loss is
+a deterministic function of the parameters. The compiled value-and-gradient takes the rows as
+arguments, chunk by chunk; SciPy does the optimisation.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from scipy.optimize import minimize
+from tqdm.auto import tqdm
+
+from sm_estimators._precision import double_precision, to_numpy
+from sm_estimators.fitting._base import (
+    Fit,
+    Problem,
+    Settings,
+    non_finite_loss,
+    relative_change,
+)
+from sm_estimators.fitting.empirical_loss import empirical_loss, loss_chunks
+from sm_estimators.fitting.quadratic import expectation
+
+value_and_gradient = jax.jit(jax.value_and_grad(empirical_loss, argnums=5))
+
+
+@jax.jit
+def penalty_and_gradient(density, params):
+    """Return the penalty of a density's parameters, with its gradient."""
+    return jax.value_and_grad(density.penalty)(params)
+
+
+M_STEP_ITERATIONS = 50
+"""L-BFGS iterations between two expectations: the loss need not be minimal to go on."""
+WALL = 1e10
+"""What a loss that is not finite counts as in a line search."""
+
+
+def fit_lbfgs(problem: Problem, settings: Settings) -> Fit:
+    """Minimise once, or alternate expectation and minimisation for an iterative rule."""
+    if not problem.rule.iterative or problem.rows.completions.shape[1] == 0:
+        return minimise(problem, settings, max_iter=settings.max_iter)
+    losses, params = [], problem.initial
+    for iteration in range(1, settings.max_iter + 1):
+        weighted = problem._replace(rows=expectation(problem, params), initial=params)
+        step = minimise(weighted, settings, max_iter=M_STEP_ITERATIONS)
+        losses.append(step.losses[-1])
+        previous, params = params, step.params
+        if relative_change(previous, params) < max(settings.tol, 1e-5):
+            return Fit(params, iteration, True, np.array(losses), "the parameters no longer change")
+    return Fit(params, settings.max_iter, False, np.array(losses), "`max_iter` was reached")
+
+
+@double_precision
+def minimise(problem: Problem, settings: Settings, *, max_iter: int) -> Fit:
+    """Run L-BFGS on the mean loss plus ridge times the penalty, from the initial parameters."""
+    start, unravel = ravel_pytree(jax.tree.map(lambda a: jnp.asarray(a, float), problem.initial))
+    loss = mean_loss(problem, unravel, settings.ridge)
+    losses = [float(loss(np.asarray(start))[0])]
+    if not np.isfinite(loss(np.asarray(start))[1]).all() or not np.isfinite(losses[0]):
+        raise non_finite_loss("at the initial parameters")
+    with tqdm(desc="L-BFGS", unit="step", disable=settings.verbose < 1) as bar:
+
+        def report(intermediate_result):
+            losses.append(float(intermediate_result.fun))
+            bar.update()
+            bar.set_postfix(loss=f"{losses[-1]:.6g}", refresh=False)
+
+        limits = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 20}
+        result = minimize(
+            within_range(loss),
+            np.asarray(start),
+            jac=True,
+            method="L-BFGS-B",
+            callback=report,
+            options={**limits, "gtol": settings.tol, "ftol": 1e-12},
+        )
+    if not np.isfinite(loss(result.x)[0]):
+        raise non_finite_loss(f"after {result.nit} iterations")
+    params = to_numpy(unravel(jnp.asarray(result.x)))
+    return Fit(params, int(result.nit), result.status == 0, np.array(losses), str(result.message))
+
+
+def mean_loss(problem: Problem, unravel, ridge: float):
+    """Return the function from flat parameters to the penalised loss and its gradient."""
+    key, (rule, objective, density) = (
+        problem.key,
+        (problem.rule, problem.objective, problem.density),
+    )
+    chunks = [jax.device_put(chunk) for chunk in loss_chunks(problem.rows)]
+    total = float(problem.rows.weight.sum())
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        params = unravel(jnp.asarray(flat))
+        value, slope = penalty_and_gradient(density, params)
+        value, gradient = ridge * float(value), ridge * np.asarray(ravel_pytree(slope)[0])
+        for index, rows in chunks:
+            v, slope = value_and_gradient(key, index, rule, objective, density, params, rows)
+            value += float(v) / total
+            gradient = gradient + np.asarray(ravel_pytree(slope)[0]) / total
+        return value, gradient
+
+    return loss
+
+
+def within_range(loss):
+    """Return the loss with a steep wall where it is not finite: a step too far is taken back."""
+    last = 0.0
+
+    def walled(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal last
+        value, gradient = loss(flat)
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            last = value
+            return value, gradient
+        return abs(last) + WALL, np.zeros_like(flat)
+
+    return walled

@@ -1,0 +1,158 @@
+"""Neural energies: minibatches, a held-out loss, averaged parameters.
+
+Explicit and sliced losses of a flexible energy have no lower bound on a finite table, so training
+without a stop diverges. A share of the rows is held out; every ``ROUND`` steps their loss is
+computed at the exponential moving average of the parameters, and the best average is what the fit
+returns. A round is one compiled call whatever its length.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm.auto import tqdm
+
+from sm_estimators._chunks import pad_rows, padded_length
+from sm_estimators._precision import cast, to_numpy
+from sm_estimators.fitting._base import Fit, Problem, Settings, non_finite_loss
+from sm_estimators.fitting.empirical_loss import empirical_loss, expected_rows, loss_chunks
+from sm_estimators.missing import Rows
+
+ROUND = 50
+"""Steps between two looks at the held-out loss."""
+MAX_HELD_OUT = 8192
+"""Held-out rows beyond this number would cost time and tell nothing more."""
+
+
+class State(NamedTuple):
+    """Parameters, their moving average and the optimiser's memory."""
+
+    params: optax.Params
+    average: optax.Params
+    optimiser: optax.OptState
+
+
+def optimiser() -> optax.GradientTransformation:
+    """Return Adam without its learning rate, which is an argument of the compiled round."""
+    return optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam())
+
+
+@partial(jax.jit, static_argnames="batch_size")
+def train_round(key, problem: Problem, state: State, cumulative, settings, n_steps, *, batch_size):
+    """Take ``n_steps`` steps; rows are drawn by the inverse of the cumulative weights."""
+    learning_rate, ema_decay, ridge = settings
+    rule, objective, density, rows = problem.rule, problem.objective, problem.density, problem.rows
+
+    def loss(params, key, batch):
+        batch = expected_rows(rule, density, params, batch)._replace(weight=jnp.ones(batch_size))
+        index = jnp.arange(batch_size)
+        mean = empirical_loss(key, index, rule, objective, density, params, batch) / batch_size
+        return mean + ridge * density.penalty(params)
+
+    def step(i, state):
+        draw_key, loss_key = jax.random.split(jax.random.fold_in(key, i))
+        # One uniform per stratum: every batch covers the sorted table evenly.
+        u = (jnp.arange(batch_size) + jax.random.uniform(draw_key, (batch_size,))) / batch_size
+        chosen = jnp.searchsorted(cumulative, u * cumulative[-1], side="right")
+        batch = jax.tree.map(lambda a: a[jnp.minimum(chosen, len(cumulative) - 1)], rows)
+        gradient = jax.grad(loss)(state.params, loss_key, batch)
+        updates, memory = optimiser().update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(
+            state.params, jax.tree.map(lambda u: -learning_rate * u, updates)
+        )
+        # A short memory at first, so that the average does not remember the initial parameters.
+        decay = jnp.minimum(ema_decay, (1.0 + i) / (10.0 + i))
+        average = optax.incremental_update(params, state.average, 1.0 - decay)
+        return State(params, average, memory)
+
+    start, stop = n_steps
+    return jax.lax.fori_loop(start, stop, step, state)
+
+
+@jax.jit
+def held_out_chunk(key, index, problem: Problem, params, rows: Rows):
+    """Return the summed loss of held-out rows."""
+    rule, objective, density = problem.rule, problem.objective, problem.density
+    rows = expected_rows(rule, density, params, rows)
+    return empirical_loss(key, index, rule, objective, density, params, rows)
+
+
+def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
+    """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds."""
+    training, held_out = split(problem, settings.validation_fraction)
+    batch_size = min(settings.batch_size, padded_length(len(training.rows.X)))
+    weights = np.asarray(training.rows.weight, np.float64)
+    cumulative = np.cumsum(weights).astype(np.float32)
+    numbers = (
+        np.float32(settings.learning_rate),
+        np.float32(settings.ema_decay),
+        np.float32(settings.ridge),
+    )
+    params = jax.tree.map(jnp.asarray, problem.initial)
+    state = State(params, params, optimiser().init(params))
+    course = Course(settings.n_iter_no_change)
+    course.see(0, held_out(state.average), state.average)
+    n_rounds = -(-settings.max_iter // ROUND)
+    try:
+        for r in tqdm(range(n_rounds), desc="training", unit="round", disable=settings.verbose < 1):
+            steps = (r * ROUND, min((r + 1) * ROUND, settings.max_iter))
+            state = train_round(
+                problem.key, training, state, cumulative, numbers, steps, batch_size=batch_size
+            )
+            if course.see(steps[1], held_out(state.average), state.average):
+                return course.fit(True, "the held-out loss no longer improves")
+    except KeyboardInterrupt:
+        return course.fit(False, "interrupted: the best parameters so far are kept")
+    return course.fit(False, "`max_iter` was reached")
+
+
+class Course:
+    """The held-out losses so far, and the best parameters among them."""
+
+    def __init__(self, patience: int):
+        self.patience = patience
+        self.losses: list[float] = []
+        self.steps: list[int] = []
+        self.best = None
+
+    def see(self, step: int, loss: float, params) -> bool:
+        """Record a loss; return whether to stop. A loss that is not a number ends the fit."""
+        if not np.isfinite(loss):
+            raise non_finite_loss(f"on held-out rows after {step} steps")
+        if not self.losses or loss < min(self.losses):
+            self.best = to_numpy(params)
+        self.losses.append(loss)
+        self.steps.append(step)
+        return len(self.losses) - 1 - int(np.argmin(self.losses)) >= self.patience
+
+    def fit(self, converged: bool, message: str) -> Fit:
+        """Return the best parameters."""
+        losses, interrupted = np.array(self.losses), message.startswith("interrupted")
+        return Fit(
+            cast(self.best, np.float64), self.steps[-1], converged, losses, message, interrupted
+        )
+
+
+def split(problem: Problem, fraction: float):
+    """Return the problem of the training rows, and the loss of the others as a function."""
+    rows = cast(problem.rows, np.float32)
+    n = len(rows.X)
+    n_held_out = min(max(1, round(fraction * n)), MAX_HELD_OUT, n - 1)
+    order = np.asarray(jax.random.permutation(problem.key, n))
+    chosen, rest = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+    length = padded_length(len(rest))
+    training = jax.tree.map(lambda a: pad_rows(a[rest], length), rows)
+    training.weight[len(rest) :] = 0.0
+    bare = problem._replace(rows=None, initial=None)
+    held_rows = jax.tree.map(lambda a: a[chosen], rows)
+    chunks = [jax.device_put(chunk) for chunk in loss_chunks(held_rows)]
+    total = float(held_rows.weight.sum())
+
+    def loss(params) -> float:
+        sums = [held_out_chunk(problem.key, i, bare, params, r) for i, r in chunks]
+        return float(sum(float(s) for s in sums)) / total
+
+    return problem._replace(rows=jax.tree.map(jnp.asarray, training), initial=None), loss

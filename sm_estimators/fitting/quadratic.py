@@ -1,0 +1,145 @@
+"""Exponential families: one streamed pass over the rows, and a solve.
+
+With log q = θ·t(x) + log h(x) the score is linear in θ, so every loss ½‖r‖² + l is quadratic:
+½θᵀΓθ + θᵀb + constant, with Γ = Σ AᵀA and b = Σ (Aᵀr₀ + ∇l), A = ∂r/∂θ and r₀ = r(0). Γ and b are
+sums over rows: any number of rows fits in memory, and more rows can be added later.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy import linalg
+
+from sm_estimators._chunks import row_chunks, rows_within
+from sm_estimators._precision import double_precision
+from sm_estimators.densities import AbstractExponentialFamily, stein_score
+from sm_estimators.fitting._base import (
+    Fit,
+    Problem,
+    Settings,
+    non_finite_loss,
+    relative_change,
+)
+from sm_estimators.fitting.empirical_loss import expected_rows, loss_chunks
+from sm_estimators.missing import Rows
+from sm_estimators.objectives import AbstractObjective
+
+
+class NormalEquations(NamedTuple):
+    """Γ, b and the total weight of the rows they were summed over."""
+
+    gram: np.ndarray
+    linear: np.ndarray
+    weight: float
+
+    def __add__(self, other: "NormalEquations") -> "NormalEquations":  # type: ignore[override]
+        """Return the sums over both sets of rows."""
+        return NormalEquations(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+@double_precision
+def normal_equations(
+    density: AbstractExponentialFamily, objective: AbstractObjective, rows: Rows, key
+) -> NormalEquations:
+    """Sum Γ and b over complete or completed rows, in chunks."""
+    X, weight = completed(rows)
+    n_statistics = density.init(key, X.shape[1]).size
+    total = NormalEquations(np.zeros((n_statistics,) * 2), np.zeros(n_statistics), 0.0)
+    start = 0
+    for (x, w), count in row_chunks((X, weight), rows_within(n_statistics * X.shape[1])):
+        w = np.where(np.arange(len(w)) < count, w, 0.0)
+        index = start + np.arange(len(w))
+        gram, linear = chunk_equations(key, index, objective, density, x, w)
+        total += NormalEquations(np.asarray(gram), np.asarray(linear), float(w.sum()))
+        start += count
+    return total
+
+
+def completed(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows without holes and their weights: every completion counts as a row."""
+    n, r, d = rows.completions.shape
+    if r == 0:
+        return np.asarray(rows.X), np.asarray(rows.weight)
+    weight = rows.weight[:, None] * np.exp(rows.log_weights)
+    return np.reshape(rows.completions, (n * r, d)), np.ravel(weight)
+
+
+@jax.jit
+def chunk_equations(key, index, objective, density, X, weight):
+    """Return Γ and b summed over the rows of one chunk."""
+    seen = jnp.ones(X.shape[1], bool)
+    zero = density.init(key, X.shape[1])
+
+    def one(i, x):
+        def terms(theta: Float[Array, " k"]):
+            score_fn = stein_score(lambda z: density.log_density(theta, z))
+            return objective.terms(jax.random.fold_in(key, i), score_fn, x, seen)
+
+        residual, _ = terms(zero)
+        A, linear = jax.jacrev(terms)(zero)
+        return A, residual, linear
+
+    A, residual, linear = jax.vmap(one)(index, X)
+    # Rows of weight 0 are padding: what the statistics gave there must not meet a product.
+    root = jnp.sqrt(weight)
+    A = jnp.where(root[:, None, None] > 0, A * root[:, None, None], 0.0).reshape(-1, zero.size)
+    residual = jnp.where(root[:, None] > 0, residual * root[:, None], 0.0).ravel()
+    linear = jnp.where(root[:, None] > 0, linear * weight[:, None], 0.0)
+    return A.T @ A, A.T @ residual + linear.sum(axis=0)
+
+
+def solve(equations: NormalEquations, *, ridge: float) -> np.ndarray:
+    """Return the minimiser of the mean loss plus ½·ridge·Σ Γ_ii θ_i²."""
+    gram, linear = equations.gram / equations.weight, equations.linear / equations.weight
+    if not (np.isfinite(gram).all() and np.isfinite(linear).all()):
+        raise non_finite_loss("at the start of the fit")
+    scale = np.sqrt(np.diag(gram))
+    if not (scale > 0).all():
+        raise ValueError(
+            f"Statistics number {np.flatnonzero(scale == 0).tolist()} have no gradient at any "
+            "row, so the loss does not depend on their parameters. Drop them from `statistics`."
+        )
+    matrix = gram / np.outer(scale, scale) + ridge * np.eye(len(gram))
+    try:
+        factor = linalg.cho_factor(matrix)
+    except linalg.LinAlgError as error:
+        raise ValueError(
+            "The quadratic loss has no unique minimum: the gradients of the statistics are "
+            f"linearly dependent over the {equations.weight:g} rows. Drop duplicated columns or "
+            "statistics, add rows, or set `ridge` above 0."
+        ) from error
+    return -linalg.cho_solve(factor, linear / scale) / scale
+
+
+def fit_quadratic(problem: Problem, settings: Settings) -> Fit:
+    """Solve complete rows at once; with holes, alternate expectation and solution."""
+    density, objective, rule, rows, theta, key = problem
+    if not rule.iterative or rows.completions.shape[1] == 0:
+        equations = normal_equations(density, objective, rows, key)
+        return Fit(solve(equations, ridge=settings.ridge))
+    for iteration in range(1, settings.max_iter + 1):
+        weighted = expectation(problem, theta)
+        previous, theta = (
+            theta,
+            solve(normal_equations(density, objective, weighted, key), ridge=settings.ridge),
+        )
+        if relative_change(previous, theta) < settings.tol:
+            return Fit(theta, iteration, message="the parameters no longer change")
+    return Fit(theta, settings.max_iter, converged=False, message="`max_iter` was reached")
+
+
+@double_precision
+def expectation(problem: Problem, params) -> Rows:
+    """Return all rows with what ``params`` say about their holes, chunk by chunk."""
+    chunks = [
+        (jitted_expectation(problem.rule, problem.density, params, chunk), chunk)
+        for _, chunk in loss_chunks(problem.rows)
+    ]
+    log_weights = np.concatenate([np.asarray(new.log_weights) for new, _ in chunks])
+    return problem.rows._replace(log_weights=log_weights[: len(problem.rows.X)])
+
+
+jitted_expectation = jax.jit(expected_rows)

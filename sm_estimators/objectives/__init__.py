@@ -1,0 +1,8 @@
+"""Score-matching losses of one row."""
+
+from sm_estimators.objectives._base import AbstractObjective
+from sm_estimators.objectives.denoising import Denoising
+from sm_estimators.objectives.explicit import Explicit
+from sm_estimators.objectives.sliced import Sliced
+
+__all__ = ["AbstractObjective", "Denoising", "Explicit", "Sliced"]
