@@ -45,5 +45,5 @@ def map_rows(function: Callable[[Any], Any], rows: Any, *, max_rows: int = 4096)
 
 
 def rows_within(numbers_per_row: int, budget: int = 2**22) -> int:
-    """Return the power of two of rows, at least 64, that keeps a chunk within ``budget`` numbers."""
+    """Return a power of two of rows, at least 64, that keeps a chunk within ``budget`` numbers."""
     return max(SMALLEST, 1 << (budget // max(numbers_per_row, 1)).bit_length() >> 1)

@@ -14,7 +14,7 @@ import jax
 T = TypeVar("T")
 
 
-def static(default: Any = ..., **kwargs: Any) -> Any:
+def static(*, default: Any = ..., **kwargs: Any) -> Any:
     """Declare a field that belongs to the structure of a spec, not to its numbers."""
     if default is not ...:
         kwargs["default"] = default

@@ -32,7 +32,7 @@ class ExponentialFamily(AbstractExponentialFamily):
     """
 
     statistics: Callable[[Point], Float[Array, " k"]] = static()
-    base_measure: Callable[[Point], Scalar] | None = static(None)
+    base_measure: Callable[[Point], Scalar] | None = static(default=None)
 
     def __post_init__(self):
         if not callable(self.statistics):

@@ -40,7 +40,7 @@ class GaussianMixture(AbstractMarginalDensity):
 
     standardised = True
 
-    n_components: int = static(2)
+    n_components: int = static(default=2)
 
     def __post_init__(self):
         if self.n_components < 1:

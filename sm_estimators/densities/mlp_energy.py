@@ -38,7 +38,7 @@ class MLPEnergy(AbstractDensity):
     neural = True
     standardised = True
 
-    hidden_sizes: tuple[int, ...] = static((64, 64))
+    hidden_sizes: tuple[int, ...] = static(default=(64, 64))
 
     def __post_init__(self):
         sizes = tuple(self.hidden_sizes)

@@ -48,9 +48,9 @@ class Fit:
     """Where a solver got.
 
     ``losses`` is the course of the loss (held-out where rows were held out), ``message`` says in
-    a sentence why the solver stopped, ``interrupted`` that the user stopped it. ``moments`` are those of a
-    Gaussian fitted to the same table, ``effective_sample_size`` the number of draws that the weights
-    leave of each row with holes.
+    a sentence why the solver stopped, ``interrupted`` that the user stopped it. ``moments`` are
+    those of a Gaussian fitted to the same table, ``effective_sample_size`` the number of draws
+    that the weights leave of each row with holes.
     """
 
     params: Params

@@ -15,7 +15,7 @@ from scipy import linalg
 
 from sm_estimators._chunks import row_chunks, rows_within
 from sm_estimators._precision import double_precision
-from sm_estimators.densities import AbstractExponentialFamily, stein_score
+from sm_estimators.densities import AbstractDensity, stein_score
 from sm_estimators.fitting._base import (
     Fit,
     Problem,
@@ -37,12 +37,14 @@ class NormalEquations(NamedTuple):
 
     def __add__(self, other: "NormalEquations") -> "NormalEquations":  # type: ignore[override]
         """Return the sums over both sets of rows."""
-        return NormalEquations(*(a + b for a, b in zip(self, other, strict=True)))
+        return NormalEquations(
+            self.gram + other.gram, self.linear + other.linear, self.weight + other.weight
+        )
 
 
 @double_precision
 def normal_equations(
-    density: AbstractExponentialFamily, objective: AbstractObjective, rows: Rows, key
+    density: AbstractDensity, objective: AbstractObjective, rows: Rows, key
 ) -> NormalEquations:
     """Sum Γ and b over complete or completed rows, in chunks."""
     X, weight = completed(rows)

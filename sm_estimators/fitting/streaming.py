@@ -38,7 +38,7 @@ def add_rows(
     seen = np.ones(X.shape, bool)
     pair = moments.mean, moments.scatter
     rows = CompleteCase().prepare(np.random.default_rng(seed), X, seen, weight, pair)
-    return Sums(moments, normal_equations(density, objective, rows, jax.random.key(seed)))  # type: ignore[arg-type]
+    return Sums(moments, normal_equations(density, objective, rows, jax.random.key(seed)))
 
 
 def fit_sums(

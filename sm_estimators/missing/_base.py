@@ -12,7 +12,7 @@ deterministic function of the parameters.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -25,15 +25,16 @@ from sm_estimators.densities import AbstractDensity, stein_score
 class Rows(NamedTuple):
     """A table ready for a fit; without the leading axis n, one row of it.
 
-    ``X`` has zeros in its holes. ``completions`` are r filled-in copies of each row and
-    ``log_weights`` their unnormalised log weights; r = 0 where a rule needs none.
+    NumPy arrays outside compiled code, JAX arrays inside: ``X`` (n, d), zero in its holes,
+    ``observed`` (n, d), ``completions`` (n, r, d), r filled-in copies of each row, ``log_weights``
+    (n, r), their unnormalised log weights, and ``weight`` (n,). r = 0 where a rule needs none.
     """
 
-    X: Float[Array | np.ndarray, "*n d"]
-    observed: Bool[Array | np.ndarray, "*n d"]
-    completions: Float[Array | np.ndarray, "*n r d"]
-    log_weights: Float[Array | np.ndarray, "*n r"]
-    weight: Float[Array | np.ndarray, "*n"]
+    X: Any
+    observed: Any
+    completions: Any
+    log_weights: Any
+    weight: Any
 
 
 class AbstractMissing(ABC):
@@ -46,7 +47,7 @@ class AbstractMissing(ABC):
 
     def keeps(self, observed: Bool[np.ndarray, "n d"]) -> Bool[np.ndarray, " n"]:
         """Return which rows take part: by default those with anything seen."""
-        return observed.any(axis=1)
+        return np.any(observed, axis=1)
 
     def prepare(
         self,

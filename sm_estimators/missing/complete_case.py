@@ -23,7 +23,7 @@ class CompleteCase(AbstractMissing):
 
     def keeps(self, observed: Bool[np.ndarray, "n d"]) -> Bool[np.ndarray, " n"]:
         """Return which rows are complete."""
-        return observed.all(axis=1)
+        return np.all(observed, axis=1)
 
     def observed_log_density(
         self, density: AbstractDensity, params: Params, row: Rows

@@ -20,7 +20,7 @@ class AbstractProposed(AbstractMissing):
     concrete rule says what to do with the draws.
     """
 
-    n_draws: int = static(20)
+    n_draws: int = static(default=20)
     inflation: float = 1.5
     degrees_of_freedom: float = float("inf")
 

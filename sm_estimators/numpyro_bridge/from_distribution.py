@@ -68,8 +68,8 @@ class FromDistribution(AbstractDensity):
     """
 
     family: Callable[..., dist.Distribution] = static()
-    fixed: Values = static(())
-    start: Values = static(())
+    fixed: Values = static(default=())
+    start: Values = static(default=())
 
     def __init__(
         self,

@@ -136,7 +136,7 @@ class NUTS(AbstractSampler):
     8
     """
 
-    n_chains: int = static(4)
+    n_chains: int = static(default=4)
     n_warmup: int = 200
     n_steps: int = 100
     thinning: int = 1

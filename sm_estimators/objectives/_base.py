@@ -12,6 +12,7 @@ coordinates, and the expectation of the loss over rows and keys must be minimal 
 """
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from jaxtyping import Array, Float
 
@@ -22,11 +23,11 @@ class AbstractObjective(ABC):
     """A score-matching loss of one row, ½‖r‖² + l."""
 
     @property
-    def smoothing(self) -> float:
+    def smoothing(self) -> Any:
         """Variance of the noise whose density is fitted in place of the data's; 0 for none."""
         return 0.0
 
-    def rescale(self, scale: Point) -> "AbstractObjective":
+    def rescale(self, scale: Any) -> "AbstractObjective":
         """Return the objective for columns divided by ``scale``; itself where it has no units."""
         del scale
         return self

@@ -1,6 +1,7 @@
 """Denoising score matching at one noise scale."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,9 +40,9 @@ class Denoising(AbstractObjective):
     True
     """
 
-    noise_scale: float | Float[Array, " d"] = 0.1
-    control_variate: bool = static(True)
-    n_draws: int = static(1)
+    noise_scale: Any = 0.1
+    control_variate: bool = static(default=True)
+    n_draws: int = static(default=1)
 
     def __post_init__(self):
         if not np.all(np.asarray(self.noise_scale) > 0):
@@ -50,11 +51,11 @@ class Denoising(AbstractObjective):
             raise ValueError(f"`n_draws` must be at least 1; got {self.n_draws}.")
 
     @property
-    def smoothing(self) -> float:
+    def smoothing(self) -> Any:
         """σ²: the fitted density is that of the data plus noise of this variance."""
         return self.noise_scale**2
 
-    def rescale(self, scale: Point) -> "Denoising":
+    def rescale(self, scale: Any) -> "Denoising":
         """Return the same noise in the units of columns divided by ``scale``."""
         return replace(self, noise_scale=self.noise_scale / scale)
 

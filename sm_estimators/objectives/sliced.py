@@ -38,9 +38,9 @@ class Sliced(AbstractObjective):
     0.5
     """
 
-    n_projections: int = static(1)
-    distribution: Distribution = static("rademacher")
-    analytic_norm: bool = static(True)
+    n_projections: int = static(default=1)
+    distribution: Distribution = static(default="rademacher")
+    analytic_norm: bool = static(default=True)
 
     def __post_init__(self):
         if self.n_projections < 1:

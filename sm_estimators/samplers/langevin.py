@@ -197,7 +197,7 @@ class ULA(AbstractSampler):
     0.01
     """
 
-    n_chains: int = static(64)
+    n_chains: int = static(default=64)
     n_warmup: int = 500
     n_steps: int = 500
     thinning: int = 40
@@ -238,7 +238,7 @@ class MALA(AbstractSampler):
     True
     """
 
-    n_chains: int = static(64)
+    n_chains: int = static(default=64)
     n_warmup: int = 500
     n_steps: int = 500
     thinning: int = 8
