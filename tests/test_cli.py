@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import importlib.util
 import io
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_impute_keeps_every_observed_cell_to_the_letter(table, tmp_path):
                 assert got == old
     assert text.count("\r\n") == filled.count("\r\n")
     assert "`town` (text), `note` (text)" in result.stderr
+    assert "rule for holes in the fit: imputation" in result.stderr
     assert result.stdout == ""
 
 
@@ -212,7 +214,7 @@ def test_a_kept_model_finds_its_columns_by_name(small, tmp_path):
     frame = pd.read_csv(small)[["c", "a", "b"]].assign(extra=1.5, town="Oslo")
     frame.to_csv(tmp_path / "wide.csv", index=False)
     result = call("impute", tmp_path / "wide.csv", "-o", tmp_path / "b.csv", "--load-model", model)
-    assert "`extra` (number), `town` (text)" in result.stderr
+    assert "`extra` (float), `town` (text)" in result.stderr
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "b.csv")[["a", "b", "c"]], pd.read_csv(tmp_path / "a.csv")
     )
@@ -288,7 +290,11 @@ def test_parquet_types_and_bits_come_back(numbers, tmp_path):
 
 @pytest.mark.parametrize("density", ["mixture", "energy"])
 def test_other_densities_impute(density, small, tmp_path):
-    result = call("impute", small, "-o", tmp_path / "a.csv", "--density", density, "-m", 2)
+    few = tmp_path / "few.csv"
+    pd.read_csv(small).head(30).to_csv(few, index=False)
+    result = call(
+        "impute", few, "-o", tmp_path / "a.csv", "--density", density, "-m", 2, "--max-iter", 50
+    )
     assert f"fitting {density}" in result.stderr
     assert pd.read_csv(tmp_path / "a-2.csv").notna().all(axis=None)
 
@@ -365,6 +371,7 @@ TABLES = {
     "empty.csv": "",
     "header.csv": "a,b\n",
     "ragged.csv": "a,b\n1,2\n3\n",
+    "semicolons.csv": "a;b\n1;2\n",
     "twice.csv": "a,b,a\n1,2,3\n",
     "text.csv": "town,size\nOslo,big\nRio,9\n",
     "infinite.csv": "a,b\n1,2\ninf,3\n",
@@ -395,6 +402,7 @@ def folder(tmp_path, monkeypatch):
         ("describe empty.csv", 1, "empty.csv is empty"),
         ("describe header.csv", 1, "no rows"),
         ("describe ragged.csv", 1, "row 2 has 1 cells, but the header names 2 columns"),
+        ("describe semicolons.csv", 1, "seems to be separated by ';'"),
         ("describe twice.csv", 1, "more than one column named `a`"),
         ("describe infinite.csv", 1, "Column `a` is infinite in row 2"),
         ("describe bytes.csv", 1, "is not UTF-8 text (byte 6)"),
@@ -414,7 +422,11 @@ def folder(tmp_path, monkeypatch):
         ("impute good.csv -o o.csv --plot taken.csv", 2, "would overwrite"),
         ("impute good.csv -o o.csv --load-model no.joblib", 2, "There is no file no.joblib"),
         ("impute good.csv -o o.csv --load-model bad.joblib", 1, "bad.joblib is no model file"),
-        ("impute good.csv -o o.csv --load-model m --ridge 1", 2, "`--ridge` would change a fit"),
+        (
+            "impute good.csv -o o.csv --load-model m --max-iter 9",
+            2,
+            "`--max-iter` would change a fit",
+        ),
         ("impute good.csv -o o.csv --load-model m --save-model n", 2, "drop one"),
         (
             "impute good.csv -o o.csv --mechanism mar --missing exact",
@@ -429,6 +441,21 @@ def test_refusals_are_one_line(line, code, sentence, folder):
     assert sentence in refuse(*line.split(), code=code)
     assert sorted(path.name for path in folder.iterdir()) == sorted(TABLES)
     assert (folder / "taken.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "extra"),
+    [
+        ("matplotlib", "describe good.csv --plot p.png", "plots"),
+        ("pyarrow", "sample good.csv -n 3 -o o.parquet", "parquet"),
+    ],
+)
+def test_a_missing_package_is_named_before_the_work(module, line, extra, folder, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == module else found(name)
+    )
+    assert f"sm_estimators[{extra}]" in refuse(*line.split(), code=1)
 
 
 def test_files_are_refused_before_the_table_is_read(folder):
@@ -468,7 +495,7 @@ def test_a_pickle_that_is_no_model_is_refused(folder):
 
 def test_the_options_offer_every_rule_and_name():
     from sm_estimators.cli import options
-    from sm_estimators.estimators._shorthand import shorthand
+    from sm_estimators.estimators._shorthand import SHORTHAND
     from sm_estimators.missing.mechanism import RULES, Mechanism
 
     def offered(option):
@@ -476,8 +503,8 @@ def test_the_options_offer_every_rule_and_name():
 
     assert offered(options.MissingOption) == set(RULES)
     assert offered(options.MechanismOption) == set(get_args(Mechanism))
-    assert offered(options.DensityOption) == set(shorthand("density"))
-    assert offered(options.ObjectiveOption) == set(shorthand("objective"))
+    assert offered(options.DensityOption) == set(SHORTHAND["density"])
+    assert offered(options.ObjectiveOption) == set(SHORTHAND["objective"])
 
 
 def test_usage_errors_exit_with_two():

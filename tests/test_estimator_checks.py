@@ -1,4 +1,4 @@
-"""Every public estimator passes every check of scikit-learn, none skipped, none expected to fail."""
+"""Every public estimator passes every check of scikit-learn: none skipped, none expected to fail."""
 
 import pytest
 from sklearn.base import BaseEstimator
@@ -13,21 +13,25 @@ SMALL = {"EnergyScoreMatching": {"hidden_sizes": (8,), "max_iter": 60}}
 
 def public_estimators():
     """Return one instance of every estimator class of the package, found by its base."""
-    names = (name for name in sm_estimators.__all__ if isinstance(getattr(sm_estimators, name), type))
-    kinds = [getattr(sm_estimators, name) for name in names]
-    return [kind(**SMALL.get(kind.__name__, {})) for kind in kinds if issubclass(kind, BaseEstimator)]
-
-
-def small_energy():
-    return EnergyScoreMatching((8,), max_iter=60, random_state=0)
+    public = [getattr(sm_estimators, name) for name in sm_estimators.__all__]
+    kinds = [p for p in public if isinstance(p, type) and issubclass(p, BaseEstimator)]
+    return [kind(**SMALL.get(kind.__name__, {})) for kind in kinds]
 
 
 def test_discovery_misses_nobody():
     found = {type(estimator).__name__ for estimator in public_estimators()}
-    assert found >= set(SMALL) | {"GaussianScoreMatching", "ScoreMatchingImputer"}
     assert found == set(sm_estimators.estimators.__all__)
 
 
-@parametrize_with_checks([*public_estimators(), ScoreMatchingImputer(small_energy(), n_draws=2)])
-def test_scikit_learn_checks(estimator, check):
+# An energy trained for 60 steps says that it has not converged. scikit-learn's own common tests
+# ignore that warning as well; every other warning is an error here.
+@pytest.mark.filterwarnings("ignore:The fit stopped before it converged")
+@parametrize_with_checks(
+    [
+        *public_estimators(),
+        ScoreMatchingImputer(EnergyScoreMatching((8,), max_iter=60, random_state=0), n_draws=2),
+    ]
+)
+def test_scikit_learn_checks(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it, one check is skipped
     check(estimator)

@@ -63,5 +63,5 @@ def read_column(name: str, cells: Iterable[str], holes: Holes) -> Column:
     values = np.full(len(texts), np.nan)
     values[seen] = [float(texts[i]) for i in seen]
     values[np.isin(values, list(holes.numbers))] = np.nan
-    kind = "integer" if all(texts[i].lstrip("+-").isdigit() for i in seen) else "number"
+    kind = "integer" if all(texts[i].lstrip("+-").isdigit() for i in seen) else "float"
     return Column(name, kind if seen else "empty", int(np.isnan(values).sum()), values)

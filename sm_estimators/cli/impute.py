@@ -39,6 +39,7 @@ def impute(
     missing: opt.MissingOption = None,
     mechanism: opt.MechanismOption = None,
     ridge: opt.RidgeOption = None,
+    max_iter: opt.MaxIterOption = None,
     seed: opt.SeedOption = 0,
     plot: opt.ImputedPlotOption = None,
     save_model: opt.SaveModelOption = None,
@@ -58,7 +59,7 @@ def impute(
 
     paths = tables.numbered(output, n_imputations)
     strategy = chosen_strategy(strategy, n_imputations)
-    choices = models.Choices(density, objective, missing, mechanism, ridge)
+    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model, save_model)
     tables.check_same_kind(table, output)
     wanted = {"--output": paths, "--plot": [plot], "--save-model": [save_model]}

@@ -6,6 +6,7 @@ joblib file, and loading one runs code from it: only load files you trust.
 
 import pickle
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Choices:
     missing: str | None = None
     mechanism: str | None = None
     ridge: float | None = None
+    max_iter: int | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the choices that were made."""
@@ -47,10 +49,15 @@ def check_choices(
             "--save-model keeps a fit, but --load-model makes none; drop one.", USAGE
         )
     if choices.given():
-        options = ", ".join(f"`--{name}`" for name in choices.given())
+        options = spelled(choices.given())
         raise CommandError(f"{options} would change a fit, but --load-model makes none.", USAGE)
     if not load_model.is_file():
         raise CommandError(f"There is no file {load_model}; check the name.", USAGE)
+
+
+def spelled(names: Iterable[str]) -> str:
+    """Return parameter names as the options that set them."""
+    return ", ".join(f"`--{name.replace('_', '-')}`" for name in names)
 
 
 def estimator(choices: Choices, *, seed: int, verbose: bool) -> Any:
@@ -63,8 +70,9 @@ def estimator(choices: Choices, *, seed: int, verbose: bool) -> Any:
     made = named[density]() if density in named else sm.ScoreMatchingEstimator(density=density)
     unknown = [name for name in settings if name not in made.get_params()]
     if unknown:
-        options = ", ".join(f"`--{name}`" for name in unknown)
-        raise CommandError(f"{options} means nothing to --density {density}; leave it out.", USAGE)
+        raise CommandError(
+            f"{spelled(unknown)} means nothing to --density {density}; leave it out.", USAGE
+        )
     return made.set_params(**settings, random_state=seed, verbose=int(verbose))
 
 
@@ -77,7 +85,10 @@ def fit(frame: pd.DataFrame, choices: Choices, *, seed: int, quiet: bool) -> Any
         quiet=quiet,
     )
     chosen = estimator(choices, seed=seed, verbose=watched(quiet=quiet))
-    return ScoreMatchingImputer(chosen).fit(frame)
+    model = ScoreMatchingImputer(chosen).fit(frame)
+    if frame.isna().to_numpy().any():
+        note(f"rule for holes in the fit: {model.estimator_.missing_}", quiet=quiet)
+    return model
 
 
 def samples(model: Any, n_samples: int, *, seed: int) -> pd.DataFrame:

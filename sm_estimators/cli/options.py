@@ -67,6 +67,9 @@ MechanismOption = Annotated[
 RidgeOption = Annotated[
     float | None, typer.Option(min=0.0, help="The penalty that keeps the fit stable.")
 ]
+MaxIterOption = Annotated[
+    int | None, typer.Option(min=1, help="Most iterations of the fit.  [default: the density's]")
+]
 SaveModelOption = Annotated[
     Path | None, typer.Option("--save-model", metavar="FILE", help="Keep the fitted model.")
 ]

@@ -44,14 +44,9 @@ class ParquetTable:
 
 def read_parquet_table(path: Path, holes: Holes) -> ParquetTable:
     """Read a table and sort its columns into numbers and others."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError(
-            "Parquet files need pyarrow, which is not installed; "
-            'install it with `pip install "sm_estimators[parquet]"`.'
-        ) from error
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         arrow = parquet.ParquetFile(path).read()
     except pyarrow.ArrowInvalid as error:

@@ -55,12 +55,12 @@ def mcar_test(table: Table) -> str:
     if not numeric:
         return "Little's test: not possible, there is no numeric column."
     try:
-        return test_text(little_mcar_test(pd.DataFrame(numeric)))
+        return result_text(little_mcar_test(pd.DataFrame(numeric)))
     except ValueError as reason:
         return f"Little's test: not possible. {reason}"
 
 
-def test_text(test: LittleTest) -> str:
+def result_text(test: LittleTest) -> str:
     """Write the result of the test and one sentence on what it shows."""
     p = "< 0.0001" if test.pvalue < 1e-4 else f"= {test.pvalue:.4f}"
     reasons = [f"{listed([name])}: {reason}" for name, reason in test.dropped.items()]

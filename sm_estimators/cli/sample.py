@@ -22,6 +22,7 @@ def sample(
     missing: opt.MissingOption = None,
     mechanism: opt.MechanismOption = None,
     ridge: opt.RidgeOption = None,
+    max_iter: opt.MaxIterOption = None,
     seed: opt.SeedOption = 0,
     plot: opt.SamplesPlotOption = None,
     save_model: opt.SaveModelOption = None,
@@ -38,7 +39,7 @@ def sample(
     """
     from sm_estimators.cli import models, outputs, pictures, tables
 
-    choices = models.Choices(density, objective, missing, mechanism, ridge)
+    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model, save_model)
     if table is None and (load_model is None or plot):
         raise CommandError(

@@ -29,6 +29,7 @@ def score(
     missing: opt.MissingOption = None,
     mechanism: opt.MechanismOption = None,
     ridge: opt.RidgeOption = None,
+    max_iter: opt.MaxIterOption = None,
     seed: opt.SeedOption = 0,
     load_model: opt.LoadModelOption = None,
     skip: opt.SkipOption = None,
@@ -44,7 +45,7 @@ def score(
     """
     from sm_estimators.cli import models, outputs, scoring, tables
 
-    choices = models.Choices(density, objective, missing, mechanism, ridge)
+    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model)
     if output:
         tables.suffix(output, "--output")

@@ -1,5 +1,6 @@
 """Tables on disk: reading by suffix, and refusing what no command can work with."""
 
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,20 @@ def suffix(path: Path, argument: str = "TABLE") -> str:
     """Return the table suffix of a path, or refuse it."""
     for known in sorted(SUFFIXES, key=len, reverse=True):
         if path.name.lower().endswith(known) and len(path.name) > len(known):
+            refuse_without_pyarrow(known)
             return known
     raise CommandError(
         f"`{argument}` must end in one of {', '.join(SUFFIXES)}, but is {path}.", USAGE
     )
+
+
+def refuse_without_pyarrow(kind: str) -> None:
+    """Refuse Parquet files where nothing can read or write them."""
+    if kind == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise CommandError(
+            "Parquet files need pyarrow, which is not installed; "
+            'install it with `pip install "sm_estimators[parquet]"`.'
+        )
 
 
 def read_table(path: Path, na: Iterable[str] = ()) -> Table:

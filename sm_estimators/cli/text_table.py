@@ -62,12 +62,23 @@ def read_text_table(path: Path, separator: str, holes: Holes) -> TextTable:
     if not lines or not any(cell.strip() for cell in lines[0]):
         raise CommandError(f"{path} is empty: a table starts with a line of column names.")
     names = [unquoted(cell).strip() for cell in lines[0]]
+    refuse_other_separators(path, names)
     rows = data_rows(path, lines)
     columns = [
         read_column(name, (unquoted(lines[i][j]) for i in rows), holes)
         for j, name in enumerate(names)
     ]
     return TextTable(path, separator, prefix, lines, endings, rows, columns)
+
+
+def refuse_other_separators(path: Path, names: list[str]) -> None:
+    """Refuse a header that is one name only because something else separates the names."""
+    other = next((mark for mark in ";\t|," if mark in names[0]), "")
+    if len(names) == 1 and other:
+        raise CommandError(
+            f"{path} seems to be separated by {other!r}; .csv files are read with commas and .tsv "
+            "files with tabs. Rewrite it, or rename it."
+        )
 
 
 def decoded(path: Path) -> str:

@@ -29,6 +29,8 @@ class AbstractDensity(ABC):
     """Whether the fit runs by minibatches and in float32."""
     standardised: ClassVar[bool] = False
     """Whether the fit sees standardised columns; then ``rescale`` takes its result back."""
+    default_ridge: ClassVar[float] = 1e-6
+    """What multiplies ``penalty`` unless the user says otherwise."""
 
     @abstractmethod
     def init(self, key: PRNGKey, n_features: int) -> Params:

@@ -39,6 +39,7 @@ class GaussianMixture(AbstractMarginalDensity):
     """
 
     standardised = True
+    default_ridge = 1e-2
 
     n_components: int = static(default=2)
 

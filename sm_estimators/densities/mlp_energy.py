@@ -48,15 +48,23 @@ class MLPEnergy(AbstractDensity):
 
     def init(self, key: PRNGKey, n_features: int) -> Params:
         """Return a standard Gaussian with an untrained perceptron that adds nothing yet."""
-        sizes = (n_features, *self.hidden_sizes, 1)
+        sizes = self._sizes(n_features)
         keys = jax.random.split(key, len(sizes) - 1)
-        layers = [linear(k, a, b) for k, (a, b) in zip(keys, pairwise(sizes), strict=True)]
-        layers[-1] = jax.tree.map(jnp.zeros_like, layers[-1])
-        return {"gaussian": Gaussian().init(key, n_features), "layers": layers}
+        normals = [jax.random.normal(k, s) for k, s in zip(keys, pairwise(sizes), strict=True)]
+        return {"gaussian": Gaussian().init(key, n_features), "layers": untrained(normals)}
 
     def warm_start(self, key: PRNGKey, X: Float[np.ndarray, "n d"]) -> Params:
-        """Return the Gaussian with the moments of ``X`` and an untrained perceptron."""
-        return {**self.init(key, X.shape[1]), "gaussian": Gaussian().warm_start(key, X)}
+        """Return the Gaussian with the moments of ``X`` and an untrained perceptron.
+
+        Host code: drawing the weights of every layer by JAX takes seconds to compile.
+        """
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        normals = [rng.standard_normal(shape) for shape in pairwise(self._sizes(X.shape[1]))]
+        return {"gaussian": Gaussian().warm_start(key, X), "layers": untrained(normals)}
+
+    def _sizes(self, n_features: int) -> tuple[int, ...]:
+        """Return the widths from the row to the energy."""
+        return (n_features, *self.hidden_sizes, 1)
 
     def penalty(self, params: Params) -> Scalar:
         """Return half the squared norm of the layers, plus that of the Gaussian."""
@@ -80,7 +88,8 @@ class MLPEnergy(AbstractDensity):
         return Gaussian().log_density(params["gaussian"], x) + correction
 
 
-def linear(key: PRNGKey, n_in: int, n_out: int) -> Params:
-    """Return a dense layer with LeCun-normal weights and zero biases."""
-    weight = jax.random.normal(key, (n_in, n_out)) / jnp.sqrt(n_in)
-    return {"weight": weight, "bias": jnp.zeros(n_out)}
+def untrained(normals: list) -> list[Params]:
+    """Return dense layers with LeCun-normal weights and zero biases, the last one all zero."""
+    scaled = [W / np.sqrt(len(W)) for W in normals]
+    scaled[-1] = 0.0 * scaled[-1]
+    return [{"weight": W, "bias": np.zeros(W.shape[1], W.dtype)} for W in scaled]

@@ -5,31 +5,26 @@ A concrete estimator says in ``_choices`` which density, objective and rule its 
 and may hang further attributes on itself in ``_describe``.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sm_estimators.estimators._table import read_table, read_weights, refill
+from sm_estimators.estimators._constraints import COMMON
+from sm_estimators.estimators._table import read_table, read_weights, refill, refuse_few_rows
+from sm_estimators.estimators._warnings import (
+    warn_empty_rows,
+    warn_few_draws,
+    warn_never_together,
+    warn_unconverged,
+)
 
-DETERMINISTIC: dict = {"tol": [Interval(Real, 0, None, closed="neither")]}
-"""Constraints of what only deterministic fits read."""
-MINIBATCH: dict = {
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-}
-"""Constraints of what only minibatch fits read."""
 MAX_SEED = 2**31 - 1
 N_STARTS = 1024
 """Completed rows of the table that are kept as starting points of chains."""
@@ -48,20 +43,36 @@ def is_quadratic(estimator: "BaseScoreMatching") -> bool:
     )
 
 
+def addable(X: np.ndarray, observed: np.ndarray, weight: np.ndarray, rule):
+    """Return the complete rows that count, with their weights; refuse holes no rule drops."""
+    from sm_estimators.missing import CompleteCase
+
+    complete = observed.all(axis=1)
+    if not complete.all() and not isinstance(rule, CompleteCase):
+        raise ValueError(
+            f"`partial_fit` adds up complete rows, but {(~complete).sum()} of {len(X)} have "
+            "holes. Use `fit` on the whole table, or `missing='complete_case'` to drop them."
+        )
+    counts = complete & (weight > 0)
+    if not counts.any():
+        raise ValueError(
+            f"None of the {len(X)} rows is complete and has a positive weight, so there is nothing "
+            "to add. Skip this part of the table."
+        )
+    return X[counts], weight[counts]
+
+
+def positive_count(name: str, value: Any) -> int:
+    """Return the argument ``name`` as an integer of at least 1."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    raise ValueError(f"`{name}` must be a positive whole number; got {value!r}.")
+
+
 class BaseScoreMatching(BaseEstimator, ABC):
     """Fit, evaluate, sample, impute."""
 
-    _parameter_constraints: ClassVar[dict] = {
-        "objective": [str, object],
-        "missing": [str, object],
-        "mechanism": [str],
-        "sampler": [str, object],
-        "ridge": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict] = COMMON
 
     @abstractmethod
     def _choices(self, n_features: int | None) -> tuple[Any, Any]:
@@ -102,13 +113,19 @@ class BaseScoreMatching(BaseEstimator, ABC):
         FloatingPointError
             When the loss is not finite.
         """
+        from sm_estimators.estimators._draws import check_sampler
         from sm_estimators.fitting import Table, fit_density
+        from sm_estimators.missing import rule_name
 
+        previous_width = getattr(self, "n_features_in_", None)
         X, observed = read_table(self, X, reset=True)
-        weight = read_weights(sample_weight, X, observed)
+        weight = read_weights(sample_weight, X)
         density, objective = self._choices(X.shape[1])
-        rule = self._rule(density, observed)
-        previous = self.params_ if self.warm_start and hasattr(self, "params_") else None
+        check_sampler(density, self.sampler)
+        rule = self._rule(density)
+        refuse_few_rows(observed.any(axis=1) & (weight > 0), rule.keeps(observed), rule_name(rule))
+        warn_empty_rows(observed)
+        warn_never_together(observed)
         fit = fit_density(
             density,
             objective,
@@ -116,53 +133,40 @@ class BaseScoreMatching(BaseEstimator, ABC):
             Table(X, observed, weight),
             seed=self._seed(self.random_state),
             settings=self._settings(density),
-            initial=previous,
+            initial=self._previous(density) if previous_width == X.shape[1] else None,
         )
-        self.density_, self.objective_ = density, objective
         self._sums = None
-        self._keep(fit, rule)
+        self._keep(fit, density, objective, rule)
         self._starts = self._completed(X[weight > 0], observed[weight > 0])
-        self._describe()
         if fit.interrupted:
             raise KeyboardInterrupt(fit.message)
         return self
 
-    def _rule(self, density, observed: np.ndarray):
-        """Return the rule for holes; warn where the table cannot identify the joint density."""
-        from sm_estimators.missing import resolve_rule, rule_name
+    def _rule(self, density):
+        """Return the rule for holes."""
+        from sm_estimators.missing import resolve_rule
 
-        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
-        if rule.keeps(observed).sum() < 2:
-            raise ValueError(
-                f"`missing={rule_name(rule)!r}` leaves {rule.keeps(observed).sum()} of "
-                f"{len(observed)} rows, too few for a fit. Use `missing='imputation'`, which "
-                "uses every seen value."
-            )
-        together = observed.T.astype(np.float32) @ observed.astype(np.float32)
-        pairs = np.argwhere(np.triu(together == 0, 1))
-        if len(pairs):
-            warnings.warn(
-                f"{len(pairs)} pairs of columns were never seen together, the first being "
-                f"{tuple(pairs[0].tolist())}: the table says nothing about their dependence, and "
-                "what the fit says comes from the model and the `ridge` alone.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return rule
+        return resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+
+    def _previous(self, density):
+        """Return the parameters that ``warm_start`` goes on from, if any."""
+        if self.warm_start and getattr(self, "density_", None) == density:
+            return self.params_
+        return None
 
     def _settings(self, density):
         """Return how long and hard to optimise."""
         from sm_estimators.fitting import Settings
 
-        default = 5000 if density.neural else 1000
         given = {f.name: getattr(self, f.name) for f in fields(Settings) if hasattr(self, f.name)}
-        given["max_iter"] = default if self.max_iter is None else self.max_iter
-        return Settings(**given)
+        defaults = {"ridge": density.default_ridge, "max_iter": 5000 if density.neural else 1000}
+        return Settings(**given | {k: v for k, v in defaults.items() if given[k] is None})
 
-    def _keep(self, fit, rule) -> None:
+    def _keep(self, fit, density, objective, rule) -> None:
         """Hang the fit on the estimator and warn about what went wrong."""
         from sm_estimators.missing import rule_name
 
+        self.density_, self.objective_ = density, objective
         self.params_ = fit.params
         self.missing_ = rule_name(rule)
         self.n_iter_ = fit.n_iter
@@ -177,21 +181,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
                 "effective_sample_size_median": float(median),
                 "effective_sample_size_5_percent": float(low),
             }
-            if median < 5:
-                warnings.warn(
-                    f"The weights leave a median of {median:.2g} effective draws per row with "
-                    "holes, and fewer than 5 cannot be trusted. Raise `n_draws` of the rule, or "
-                    "use heavier tails (`degrees_of_freedom=5`).",
-                    UserWarning,
-                    stacklevel=3,
-                )
-        if not fit.converged and not fit.interrupted:
-            warnings.warn(
-                f"The fit stopped before it converged: {fit.message}. Raise `max_iter`, or "
-                "loosen `tol`.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self._describe()
+        warn_few_draws(sizes)
+        warn_unconverged(fit, neural=density.neural)
 
     def _completed(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return some rows of the table, holes drawn from a Gaussian conditional."""
@@ -224,28 +216,22 @@ class BaseScoreMatching(BaseEstimator, ABC):
             The estimator fitted to all rows so far.
         """
         from sm_estimators.fitting.streaming import add_rows, fit_sums
-        from sm_estimators.missing import CompleteCase, resolve_rule
 
         first = getattr(self, "_sums", None) is None
         X, observed = read_table(self, X, reset=first)
-        weight = read_weights(sample_weight, X, observed)
+        weight = read_weights(sample_weight, X)
         density, objective = self._choices(X.shape[1])
-        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
-        complete = observed.all(axis=1)
-        if not complete.all() and not isinstance(rule, CompleteCase):
-            raise ValueError(
-                f"`partial_fit` adds up complete rows, but {(~complete).sum()} of {len(X)} have "
-                "holes. Use `fit` on the whole table, or `missing='complete_case'` to drop them."
-            )
+        rule = self._rule(density)
+        X, weight = addable(X, observed, weight, rule)
         seed = self._seed(self.random_state)
-        if complete.any():
-            new = add_rows(density, objective, X[complete], weight[complete], seed)
-            self._sums = new if first else self._sums + new
-            starts = X[complete] if first else np.vstack([self._starts, X[complete]])
-            self._starts = np.random.default_rng(seed).permutation(starts)[:N_STARTS]
-        self.density_, self.objective_ = density, objective
-        self._keep(fit_sums(density, objective, self._sums, self._settings(density)), rule)
-        self._describe()
+        new = add_rows(density, objective, X, weight, seed)
+        starts = X if first else np.vstack([self._starts, X])
+        sums = new if first else self._sums + new
+        self._keep(
+            fit_sums(density, objective, sums, self._settings(density)), density, objective, rule
+        )
+        self._sums = sums
+        self._starts = np.random.default_rng(seed).permutation(starts)[:N_STARTS]
         return self
 
     def _seed(self, random_state) -> int:
@@ -282,7 +268,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
             Minus the Fisher divergence to the data, up to a constant of the data.
         """
         losses, X, observed = self._evaluate("loss", X)
-        weight = read_weights(sample_weight, X, observed) * observed.any(axis=1)
+        weight = read_weights(sample_weight, X) * observed.any(axis=1)
+        if not weight.any():
+            raise ValueError("`X` has no row with a seen value and a positive weight to score.")
         return -float(np.average(losses, weights=weight))
 
     def score_samples(self, X):
@@ -346,10 +334,11 @@ class BaseScoreMatching(BaseEstimator, ABC):
         from sm_estimators.estimators._draws import sample
 
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"`n_samples` must be a positive whole number; got {n_samples!r}.")
         draws, self.sampling_diagnostics_ = sample(
-            self._fitted(), self.sampler, int(n_samples), self._seed(random_state)
+            self._fitted(),
+            self.sampler,
+            positive_count("n_samples", n_samples),
+            self._seed(random_state),
         )
         return draws
 
@@ -377,17 +366,14 @@ class BaseScoreMatching(BaseEstimator, ABC):
         from sm_estimators.estimators._draws import complete
 
         check_is_fitted(self)
-        if not isinstance(n_imputations, Integral) or n_imputations < 1:
-            raise ValueError(
-                f"`n_imputations` must be a positive whole number; got {n_imputations!r}."
-            )
+        n_imputations = positive_count("n_imputations", n_imputations)
         values, observed = read_table(self, X, reset=False)
         filled, self.sampling_diagnostics_ = complete(
             self._fitted(),
             self.sampler,
             values,
             observed,
-            n_imputations=int(n_imputations),
+            n_imputations=n_imputations,
             seed=self._seed(random_state),
         )
         if hasattr(X, "iloc"):

@@ -8,8 +8,8 @@ import numpy as np
 from sm_estimators._typing import Params
 from sm_estimators.densities import AbstractDensity, AbstractMarginalDensity
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
-from sm_estimators.estimators._shorthand import resolve
-from sm_estimators.samplers import MALA, AbstractSampler, draw, draw_conditional
+from sm_estimators.estimators._shorthand import resolve_sampler
+from sm_estimators.samplers import draw, draw_conditional
 
 INFLATION = 1.5
 """Chains start from conditionals wider than the draws should be, so that R-hat can tell."""
@@ -46,9 +46,10 @@ def is_exact(density: AbstractDensity, sampler: Any) -> bool:
     return possible and sampler in ("auto", "exact")
 
 
-def resolve_sampler(sampler: Any) -> AbstractSampler:
-    """Return the spec of the chains."""
-    return MALA() if sampler == "auto" else resolve("sampler", sampler, AbstractSampler)
+def check_sampler(density: AbstractDensity, sampler: Any) -> None:
+    """Raise `ValueError` for a sampler that could not draw from the density."""
+    if not is_exact(density, sampler):
+        resolve_sampler(sampler)
 
 
 def sample(fitted: Fitted, sampler: Any, n_samples: int, seed: int):

@@ -1,43 +1,55 @@
 """Strings at the door: short names of densities, objectives and samplers."""
 
+from importlib import import_module
 from typing import Any
 
+SHORTHAND: dict[str, dict[str, str]] = {
+    "density": {"gaussian": "Gaussian", "mixture": "GaussianMixture", "energy": "MLPEnergy"},
+    "objective": {"explicit": "Explicit", "sliced": "Sliced", "denoising": "Denoising"},
+    "sampler": {"mala": "MALA", "ula": "ULA", "nuts": "NUTS"},
+}
+"""Public names that strings stand for. Each is imported on first use: NUTS alone needs NumPyro."""
+ALSO = {"density": (), "objective": ("auto",), "sampler": ("auto", "exact")}
+"""Further words, which are understood elsewhere."""
 MOST_EXPLICIT = 10
 """Columns up to which the explicit trace is affordable for a neural energy."""
 
 
-def shorthand(kind: str) -> dict[str, Any]:
-    """Return the specs that strings stand for. JAX is imported here, on first use."""
-    from sm_estimators.densities import Gaussian, GaussianMixture, MLPEnergy
-    from sm_estimators.numpyro_bridge import NUTS
-    from sm_estimators.objectives import Denoising, Explicit, Sliced
-    from sm_estimators.samplers import MALA, ULA
-
-    names = {
-        "density": {"gaussian": Gaussian, "mixture": GaussianMixture, "energy": MLPEnergy},
-        "objective": {"explicit": Explicit, "sliced": Sliced, "denoising": Denoising},
-        "sampler": {"mala": MALA, "ula": ULA, "nuts": NUTS},
-    }
-    return names[kind]
-
-
-def resolve(kind: str, value: Any, base: type, *, also: tuple[str, ...] = ()) -> Any:
+def resolve(kind: str, value: Any) -> Any:
     """Return the spec that ``value`` names, or ``value`` if it is one already."""
-    if isinstance(value, base):
+    if isinstance(value, base(kind)):
         return value
-    names = shorthand(kind)
-    if isinstance(value, str) and value in names:
-        return names[value]()
-    choices = ", ".join(repr(name) for name in (*names, *also))
+    if isinstance(value, str) and value in SHORTHAND[kind]:
+        return getattr(import_module("sm_estimators"), SHORTHAND[kind][value])()
+    choices = ", ".join(repr(name) for name in (*ALSO[kind], *SHORTHAND[kind]))
+    is_class = isinstance(value, type) and issubclass(value, base(kind))
     raise ValueError(
-        f"`{kind}` must be one of {choices}, or an instance of {base.__name__}; got {value!r}."
+        f"`{kind}` must be one of {choices}, or an instance of {base(kind).__name__}; got "
+        f"{value!r}." + (f" Call it: {value.__name__}(...)." if is_class else "")
     )
+
+
+def base(kind: str) -> type:
+    """Return the interface of a kind of spec. JAX is imported here, on first use."""
+    from sm_estimators.densities import AbstractDensity
+    from sm_estimators.objectives import AbstractObjective
+    from sm_estimators.samplers import AbstractSampler
+
+    return {
+        "density": AbstractDensity,
+        "objective": AbstractObjective,
+        "sampler": AbstractSampler,
+    }[kind]
 
 
 def resolve_objective(objective: Any, n_features: int | None) -> Any:
     """Return the loss; "auto" is explicit up to 10 columns and sliced above."""
-    from sm_estimators.objectives import AbstractObjective
-
-    if objective == "auto":
+    if isinstance(objective, str) and objective == "auto":
         objective = "explicit" if (n_features or 0) <= MOST_EXPLICIT else "sliced"
-    return resolve("objective", objective, AbstractObjective, also=("auto",))
+    return resolve("objective", objective)
+
+
+def resolve_sampler(sampler: Any) -> Any:
+    """Return the spec of the chains; "auto" is MALA."""
+    is_auto = isinstance(sampler, str) and sampler == "auto"
+    return resolve("sampler", "mala" if is_auto else sampler)

@@ -4,8 +4,6 @@ Holes are NaN (``pd.NA`` in nullable columns). Going back, every column keeps it
 seen cell its bits: only holes are written.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -33,15 +31,23 @@ def read_table(estimator, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refuse_text(X) -> None:
-    """Raise `ValueError` for a data frame with columns that are not numbers."""
-    if not isinstance(X, pd.DataFrame):
-        return
-    text = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c].dtype)]
-    if text:
-        raise ValueError(
-            f"`X` has columns that are not numbers: {text}. Encode or drop them, for example with "
-            "a ColumnTransformer, and pass the numeric columns."
-        )
+    """Raise `ValueError` for what is no table of numbers, with a way out."""
+    if isinstance(X, pd.DataFrame):
+        text = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c].dtype)]
+        if text:
+            raise ValueError(
+                f"`X` has columns that are not numbers: {text}. Encode or drop them, for example "
+                "with a ColumnTransformer; if they hold numbers stored as objects, pass "
+                "`X.convert_dtypes()`."
+            )
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "O" and pd.isna(X).any():
+        missing = {type(value).__name__ for value in X[pd.isna(X)].ravel()}
+        if missing != {"float"}:
+            raise ValueError(
+                f"`X` is an array of objects with holes of type {sorted(missing)}; expected "
+                "numbers with NaN in the holes. Pass `pandas.DataFrame(X).convert_dtypes()`, or "
+                "replace the holes by `numpy.nan`."
+            )
 
 
 def refuse_empty_columns(estimator, observed: np.ndarray) -> None:
@@ -55,21 +61,26 @@ def refuse_empty_columns(estimator, observed: np.ndarray) -> None:
         )
 
 
-def read_weights(sample_weight, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Return non-negative row weights, and warn about rows that carry nothing."""
+def read_weights(sample_weight, X: np.ndarray) -> np.ndarray:
+    """Return non-negative row weights; 1 each where none are given."""
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.sum() > 0:
         raise ValueError("`sample_weight` is zero for every row; give some row a positive weight.")
-    n_empty = int((~observed.any(axis=1)).sum())
-    if n_empty == len(X):
-        raise ValueError("`X` has no seen value at all; there is nothing to fit.")
-    if n_empty:
-        warnings.warn(
-            f"{n_empty} of {len(X)} rows of `X` have no seen value and carry nothing to the fit.",
-            UserWarning,
-            stacklevel=3,
-        )
     return weight
+
+
+def refuse_few_rows(usable: np.ndarray, kept: np.ndarray, rule: str) -> None:
+    """Raise `ValueError` for fewer than two rows, by themselves or after a rule dropped some."""
+    if usable.sum() < 2:
+        raise ValueError(
+            f"`X` has n_samples = {usable.sum()} rows with a seen value and a positive weight, "
+            "but a fit needs at least 2. Add rows."
+        )
+    if kept.sum() < 2:
+        raise ValueError(
+            f"`missing={rule!r}` leaves {kept.sum()} of {len(kept)} rows, too few for a fit. Use "
+            "`missing='imputation'`, which uses every seen value."
+        )
 
 
 def refill(X, observed: np.ndarray, filled: np.ndarray):
@@ -86,9 +97,11 @@ def refill(X, observed: np.ndarray, filled: np.ndarray):
 
 
 def in_dtype(values: np.ndarray, dtype) -> np.ndarray:
-    """Return numbers that a column of ``dtype`` can hold: whole ones for integers."""
+    """Return numbers that a column of ``dtype`` can hold: whole ones, in range, for integers."""
     if pd.api.types.is_bool_dtype(dtype):
         return values >= 0.5
+    dtype = getattr(dtype, "numpy_dtype", dtype)  # of a nullable column
     if pd.api.types.is_integer_dtype(dtype):
-        return np.rint(values).astype(np.int64)
-    return values
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return values.astype(dtype)

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from sm_estimators.estimators._base import MINIBATCH, BaseScoreMatching
+from sm_estimators.estimators._base import BaseScoreMatching
+from sm_estimators.estimators._constraints import COMMON, MINIBATCH
 from sm_estimators.estimators._shorthand import resolve_objective
 
 
@@ -87,7 +88,7 @@ class EnergyScoreMatching(BaseScoreMatching):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseScoreMatching._parameter_constraints,
+        **COMMON,
         **MINIBATCH,
         "hidden_sizes": ["array-like"],
     }

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from sm_estimators.estimators._base import DETERMINISTIC, BaseScoreMatching
+from sm_estimators.estimators._base import BaseScoreMatching
+from sm_estimators.estimators._constraints import COMMON, DETERMINISTIC
 from sm_estimators.estimators._shorthand import resolve_objective
 
 
@@ -84,7 +85,7 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseScoreMatching._parameter_constraints,
+        **COMMON,
         **DETERMINISTIC,
         "statistics": [callable, None],
         "base_measure": [callable, None],

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from sm_estimators.estimators._base import DETERMINISTIC, BaseScoreMatching
+from sm_estimators.estimators._base import BaseScoreMatching
+from sm_estimators.estimators._constraints import COMMON, DETERMINISTIC
 from sm_estimators.estimators._shorthand import resolve_objective
 
 
@@ -90,7 +91,7 @@ class GaussianScoreMatching(BaseScoreMatching):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseScoreMatching._parameter_constraints,
+        **COMMON,
         **DETERMINISTIC,
     }
 

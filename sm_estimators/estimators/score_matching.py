@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from sm_estimators.estimators._base import DETERMINISTIC, MINIBATCH, BaseScoreMatching
+from sm_estimators.estimators._base import BaseScoreMatching
+from sm_estimators.estimators._constraints import COMMON, DETERMINISTIC, MINIBATCH
 from sm_estimators.estimators._shorthand import resolve, resolve_objective
 
 
@@ -26,9 +27,13 @@ class ScoreMatchingEstimator(BaseScoreMatching):
         refused.
     sampler : {"auto", "exact", "mala", "ula", "nuts"} or sampler, default="auto"
         How to draw; "auto" is exact where possible and MALA elsewhere.
-    ridge : float, default=1e-6
-        Penalty on the parameters: for Gaussians and exponential families ½·ridge·Σ Γ_ii θ_i², in
-        units of the columns' variances; for all others ½·ridge·‖params‖².
+    ridge : float, optional
+        Penalty on the parameters. For a Gaussian it is added to the diagonal of the covariance, in
+        units of each column's variance; for an exponential family the penalty is
+        ½·ridge·Σ Γ_ii θ_i², Γ the matrix of the quadratic loss; for a mixture ½·ridge·Σ ‖K_c‖²
+        over the precisions in standardised columns; for all others ½·ridge·‖params‖². Default:
+        1e-6, but 1e-2 for a mixture, whose loss has no lower bound when a component can collapse
+        onto repeated values.
     max_iter : int, optional
         Most iterations: steps of EM or L-BFGS (default 1000), minibatches of a neural energy
         (default 5000).
@@ -94,10 +99,11 @@ class ScoreMatchingEstimator(BaseScoreMatching):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseScoreMatching._parameter_constraints,
+        **COMMON,
         **DETERMINISTIC,
         **MINIBATCH,
-        "density": [str, object],
+        "density": "no_validation",
+        "ridge": [*COMMON["ridge"], None],
     }
 
     def __init__(
@@ -108,7 +114,7 @@ class ScoreMatchingEstimator(BaseScoreMatching):
         missing="auto",
         mechanism="mcar",
         sampler="auto",
-        ridge=1e-6,
+        ridge=None,
         max_iter=None,
         tol=1e-6,
         learning_rate=1e-3,
@@ -137,7 +143,4 @@ class ScoreMatchingEstimator(BaseScoreMatching):
 
     def _choices(self, n_features):
         """Resolve names."""
-        from sm_estimators.densities import AbstractDensity
-
-        density = resolve("density", self.density, AbstractDensity)
-        return density, resolve_objective(self.objective, n_features)
+        return resolve("density", self.density), resolve_objective(self.objective, n_features)

@@ -56,7 +56,7 @@ def draw_comparison(axes: Any, comparison: Comparison) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title(shorten(name), fontsize=9.5, color=INK, loc="left", pad=14)
+    axes.set_title(shorten(name), fontsize=9.5, color=INK, loc="left", pad=16)
     axes.text(0, 1.03, note, transform=axes.transAxes, fontsize=7.5, color="#6b727a", va="bottom")
     if observed.size + added.size == 0:
         return

@@ -106,7 +106,7 @@ def draw_pair(axes: Any, seen: Columns, drawn: np.ndarray, two: list[int]) -> No
         fontsize=9.5,
         color=INK,
         loc="left",
-        pad=14,
+        pad=16,
     )
     axes.locator_params(nbins=5)
     axes.set_xlabel(shorten(seen.names[i]), fontsize=8, color=INK)

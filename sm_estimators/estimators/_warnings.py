@@ -1,0 +1,62 @@
+"""What a fit warns about, said at the user's line of code."""
+
+import sys
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+HOUSE = ("sm_estimators", "sklearn")
+"""Packages whose frames are not the user's."""
+
+
+def warn_user(sentence: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the call that entered this package, through scikit-learn or not."""
+    depth, outermost, frame = 1, 1, sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in HOUSE:
+            outermost = depth
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(sentence, category, stacklevel=outermost + 2)
+
+
+def warn_empty_rows(observed: np.ndarray) -> None:
+    """Warn about rows in which nothing was seen."""
+    n_empty = int((~observed.any(axis=1)).sum())
+    if n_empty:
+        warn_user(
+            f"{n_empty} of {len(observed)} rows of `X` have no seen value and carry nothing to "
+            "the fit. Drop them to be rid of this warning."
+        )
+
+
+def warn_never_together(observed: np.ndarray) -> None:
+    """Warn where the table cannot identify the joint density."""
+    together = observed.T.astype(np.float32) @ observed.astype(np.float32)
+    pairs = np.argwhere(np.triu(together == 0, 1))
+    if len(pairs):
+        warn_user(
+            f"{len(pairs)} pairs of columns were never seen together, the first being "
+            f"{tuple(pairs[0].tolist())}: the table says nothing about their dependence, and "
+            "what the fit says comes from the model and the `ridge` alone."
+        )
+
+
+def warn_few_draws(effective_sample_size: np.ndarray) -> None:
+    """Warn where the importance weights of the holes leave too few draws."""
+    if len(effective_sample_size) and (median := np.median(effective_sample_size)) < 5:
+        warn_user(
+            f"The weights leave a median of {median:.2g} effective draws per row with holes, and "
+            "fewer than 5 cannot be trusted. Raise `n_draws` of the rule, such as "
+            "`missing=Importance(n_draws=100)`, or use heavier tails (`degrees_of_freedom=5`)."
+        )
+
+
+def warn_unconverged(fit, *, neural: bool) -> None:
+    """Warn about a fit that stopped too early; one that the user stopped is no surprise."""
+    if not fit.converged and not fit.interrupted:
+        cure = "raise `learning_rate`" if neural else "loosen `tol`"
+        warn_user(
+            f"The fit stopped before it converged: {fit.message}. Raise `max_iter`, or {cure}.",
+            ConvergenceWarning,
+        )
