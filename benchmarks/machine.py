@@ -12,13 +12,6 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 
 
-def use_two_cores() -> None:
-    """Run this process on two cores, where the system can; call before JAX is imported."""
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-
-
 def describe(*packages: str) -> str:
     """Return a line on the machine, its load and the versions."""
     load = "/".join(f"{x:.1f}" for x in os.getloadavg())
@@ -48,7 +41,16 @@ def stopwatch() -> Iterator[Time]:
 
 def cpu_seconds() -> float:
     """Return the processor time of this process and of the children it waited for."""
-    return sum(os.times()[:4])
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
+def save(name: str, text: str) -> None:
+    """Write a result and say where it is."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / name
+    path.write_text(text.rstrip() + "\n")
+    print(f"{text}\n\nwritten to {path}")
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

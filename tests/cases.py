@@ -163,7 +163,8 @@ PRODUCT = [
     for density in DENSITIES
     for objective in OBJECTIVES
     for rule in RULES
-    if (rule != "exact" or density in MARGINAL) and (density != "logistic" or objective == "explicit")
+    if (rule != "exact" or density in MARGINAL)
+    and (density != "logistic" or objective == "explicit")
 ]
 """Combinations the laws run over; the two densities of a user's function share most of them."""
 

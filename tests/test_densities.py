@@ -1,5 +1,7 @@
 """Every density against finite differences, SciPy and brute force."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,6 @@ from cases import (
     RULES,
     STANDARDISED,
     density_case,
-    moved,
     prepared,
     table,
 )
@@ -25,7 +26,6 @@ from sm_estimators.densities import (
     ExponentialFamily,
     Gaussian,
     GaussianMixture,
-    LogDensity,
     MLPEnergy,
     condition,
     marginalise,
@@ -43,6 +43,11 @@ POINTS = np.random.default_rng(0).standard_normal((6, 3)) + MEAN
 PATTERNS = [[True, True, True], [True, False, True], [False, False, True]]
 
 
+def log_density(name, x, params=None):
+    case = density_case(name)
+    return case.density.log_density(case.params if params is None else params, jnp.array(x))
+
+
 def finite_differences(function, x, step=1e-5):
     steps = step * np.eye(len(x))
     return np.array([(function(x + e) - function(x - e)) / (2 * step) for e in steps])
@@ -57,36 +62,33 @@ def finite_differences(function, x, step=1e-5):
 def test_scores_are_finite_differences(density, rule):
     case = density_case(density)
     pattern = "complete" if rule == "complete_case" else "mcar"
-    rows = prepared(RULES[rule](), *(part[:6] for part in table(density, pattern)))
+    rows = prepared(RULES[rule](), *table(density, pattern))
+    rows = jax.tree.map(lambda a: jnp.array(a[:6]), rows)
 
     @jax.jit
-    def log_density(x, row):
+    def seen_log_density(x, row):
         return RULES[rule]().observed_log_density(case.density, case.params, row)(x)
 
-    scores = jax.jit(jax.vmap(jax.grad(log_density)))(rows.X, rows)
+    scores = jax.jit(jax.vmap(jax.grad(seen_log_density)))(rows.X, rows)
     for x, o, score, *parts in zip(rows.X, rows.observed, scores, *rows, strict=True):
         row = type(rows)(*parts)
-        expected = finite_differences(lambda z, row=row: log_density(z, row), x)
+        expected = finite_differences(lambda z, row=row: seen_log_density(z, row), x)
         # truncation step² = 1e-10 and rounding 1e-16 · 100 / step = 1e-9, in scores below 100
         np.testing.assert_allclose(score, expected, rtol=1e-7, atol=1e-7)
-        assert (np.asarray(score)[~o] == 0).all()
+        assert (np.asarray(score)[~np.asarray(o)] == 0).all()
 
 
 def test_transforms_written_out():
-    case = density_case("energy")
-
-    def q(x):
-        return case.density.log_density(case.params, x)
-
-    x, y = POINTS[:2]
-    seen = np.array([True, False, True])
-    mixed = np.where(seen, x, y)
+    q = partial(log_density, "energy")
+    x, y = jnp.array(POINTS[:2])
+    seen = jnp.array([True, False, True])
+    mixed = jnp.where(seen, x, y)
     np.testing.assert_allclose(condition(q, x, seen)(y), q(mixed), rtol=1e-14)
     assert (np.asarray(stein_score(condition(q, x, seen))(y))[seen] == 0).all()
-    np.testing.assert_allclose(temper(q, 0.3)(x), 0.3 * q(x), rtol=1e-14)
-    scale = np.array([2.0, 0.5, 3.0])
-    expected = q((x - MEAN) / scale) - np.log(scale).sum()
-    np.testing.assert_allclose(standardise(q, MEAN, scale)(x), expected, rtol=1e-14)
+    np.testing.assert_allclose(temper(q, jnp.array(0.3))(x), 0.3 * q(x), rtol=1e-14)
+    centre, scale = jnp.array(MEAN), jnp.array([2.0, 0.5, 3.0])
+    expected = q((x - centre) / scale) - jnp.log(scale).sum()
+    np.testing.assert_allclose(standardise(q, centre, scale)(x), expected, rtol=1e-14)
 
 
 # Units.
@@ -98,8 +100,8 @@ def test_rescaled_parameters_are_those_in_other_units(name):
     centre, scale = np.array([3.0, -1.0, 0.5]), np.array([2.0, 0.1, 30.0])
     params = case.density.rescale(case.params, centre, scale)
     for z in POINTS:
-        expected = case.density.log_density(case.params, z) - np.log(scale).sum()
-        actual = case.density.log_density(params, centre + scale * z)
+        expected = log_density(name, z) - np.log(scale).sum()
+        actual = log_density(name, centre + scale * z, params)
         np.testing.assert_allclose(actual, expected, rtol=1e-10)
     back = case.density.rescale(params, -centre / scale, 1 / scale)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), back, case.params)
@@ -141,21 +143,21 @@ def test_marginals_are_those_of_scipy(name):
         for o in np.array(PATTERNS):
             actual = marginal(case.params, np.where(o, x, np.nan), o)
             np.testing.assert_allclose(actual, reference_marginal(name, x, o), rtol=1e-10)
-        whole = case.density.log_density(case.params, x)
-        np.testing.assert_allclose(whole, reference_marginal(name, x, np.full(3, True)), rtol=1e-10)
+        expected = reference_marginal(name, x, np.full(3, True))
+        np.testing.assert_allclose(log_density(name, x), expected, rtol=1e-10)
     assert marginal(case.params, POINTS[0], np.zeros(3, bool)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", MARGINAL)
 def test_importance_draws_integrate_to_the_marginal(name):
-    case, n_draws = density_case(name), 20_000
+    n_draws = 20_000
     rng = np.random.default_rng(4)
     x, o = POINTS[:1], np.array([PATTERNS[1]])
     wide = GaussianConditional(MEAN, 2 * np.eye(3))
     Z, log_proposal = wide.propose(rng, x, o, n_draws)
-    log_q = lambda z: case.density.log_density(case.params, z)  # noqa: E731
-    estimate = marginalise(log_q, o[0], jnp.array(Z[0]), jnp.array(-log_proposal[0]))(x[0])
-    ratios = np.exp(np.array(jax.vmap(log_q)(Z[0])) - log_proposal[0])
+    log_q, Z, log_weights = partial(log_density, name), jnp.array(Z[0]), -jnp.array(log_proposal[0])
+    estimate = marginalise(log_q, jnp.array(o[0]), Z, log_weights)(jnp.array(x[0]))
+    ratios = np.exp(np.array(jax.vmap(log_q)(Z) + log_weights))
     error = ratios.std() / ratios.mean() / np.sqrt(n_draws)  # delta method for the logarithm
     assert error < 0.02
     assert abs(estimate - reference_marginal(name, x[0], o[0])) < 4 * error
@@ -200,7 +202,9 @@ def test_conditionals_are_those_of_quadrature(name):
     np.testing.assert_allclose(filled[0, hole], mean, rtol=1e-8)
     np.testing.assert_array_equal(filled[o], X[o])
     n, rng = 20_000, np.random.default_rng(7)
-    D = case.density.sample_conditional(case.params, rng, np.tile(holed, (n, 1)), np.tile(o, (n, 1)))
+    D = case.density.sample_conditional(
+        case.params, rng, np.tile(holed, (n, 1)), np.tile(o, (n, 1))
+    )
     np.testing.assert_array_equal(D[:, o[0]], np.tile(X[0, o[0]], (n, 1)))
     assert_moments(D[:, [hole]], np.array([mean]), np.array([[variance]]))
 
@@ -221,18 +225,16 @@ def test_pairwise_statistics_are_the_gaussian():
     K = Gaussian().precision(density_case("gaussian").params)
     theta = np.concatenate([K @ MEAN, np.diag(K), K[np.triu_indices(3, 1)]])
     family = ExponentialFamily(pairwise_statistics)
-    gaps = [
-        float(family.log_density(theta, x)) - multivariate_normal(MEAN, COVARIANCE).logpdf(x)
-        for x in POINTS
-    ]
+    values = [float(family.log_density(jnp.array(theta), x)) for x in jnp.array(POINTS)]
+    gaps = values - multivariate_normal(MEAN, COVARIANCE).logpdf(POINTS)
     np.testing.assert_allclose(gaps, gaps[0], rtol=1e-10)
 
 
 def test_a_base_measure_is_added():
     family = ExponentialFamily(pairwise_statistics, lambda x: -jnp.sum(x**4))
     plain = ExponentialFamily(pairwise_statistics)
-    theta = np.linspace(0, 1, 9)
-    gap = family.log_density(theta, POINTS[0]) - plain.log_density(theta, POINTS[0])
+    theta, x = jnp.linspace(0, 1, 9), jnp.array(POINTS[0])
+    gap = family.log_density(theta, x) - plain.log_density(theta, x)
     np.testing.assert_allclose(gap, -np.sum(POINTS[0] ** 4), rtol=1e-12)
 
 
@@ -248,7 +250,7 @@ def test_starts_have_the_structure_of_the_parameters(name):
     key, X = jax.random.key(0), POINTS
     for start in (case.density.init(key, 3), case.density.warm_start(key, X)):
         assert jax.tree.map(np.shape, start) == jax.tree.map(np.shape, case.params)
-        assert np.isfinite(case.density.log_density(start, X[0]))
+        assert np.isfinite(log_density(name, X[0], start))
         assert np.isfinite(case.density.penalty(start))
 
 
@@ -258,7 +260,8 @@ def test_an_untrained_energy_is_the_gaussian_of_the_table():
     for x in POINTS:
         expected = multivariate_normal(X.mean(axis=0), np.cov(X.T, bias=True)).logpdf(x)
         # warm starts widen the covariance by 1e-6
-        np.testing.assert_allclose(MLPEnergy((4,)).log_density(params, x), expected, rtol=1e-4)
+        actual = MLPEnergy((4,)).log_density(params, jnp.array(x))
+        np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
 def test_a_mixture_starts_at_the_clusters():
@@ -283,7 +286,6 @@ def test_penalties_written_out():
     layers = sum((leaf**2).sum() for leaf in jax.tree.leaves(energy.params["layers"]))
     expected = 0.5 * layers + 0.5 * (K**2).sum()
     np.testing.assert_allclose(energy.density.penalty(energy.params), expected, rtol=1e-10)
-    assert moved(case.params, 0.0)["lower"] == pytest.approx(case.params["lower"])
 
 
 @pytest.mark.parametrize(
@@ -292,8 +294,6 @@ def test_penalties_written_out():
         (lambda: GaussianMixture(0), "`n_components` must be at least 1; got 0"),
         (lambda: MLPEnergy(()), "`hidden_sizes` must be positive integers"),
         (lambda: MLPEnergy((4, 0)), "`hidden_sizes` must be positive integers"),
-        (lambda: LogDensity(3, initial=lambda key, d: None), "`function` must be callable; got 3"),
-        (lambda: ExponentialFamily(3), "`statistics` must be a JAX function"),
     ],
 )
 def test_errors_are_sentences(build, sentence):

@@ -102,16 +102,22 @@ def test_another_number_does_not_trace_again():
 
 # A second fit of an equal spec.
 
-CALLS = []
+TRACED = []
+
+
+def note(x):
+    """Count a call with a tracer; the length of the statistics is found by a plain call."""
+    if isinstance(x, jax.core.Tracer):
+        TRACED.append(x)
 
 
 def counted_statistics(x):
-    CALLS.append("statistics")
+    note(x)
     return jnp.concatenate([x, -0.5 * x**2])
 
 
 def counted_logistic(params, x):
-    CALLS.append("log-density")
+    note(x)
     z = (x - params["loc"]) * jnp.exp(-params["log_scale"])
     return -jnp.sum(z + 2 * jax.nn.softplus(-z))
 
@@ -148,9 +154,10 @@ def test_a_second_fit_of_an_equal_spec_traces_nothing(name, traces):
 
     fit(0, 200, 0.1)
     assert traces
+    assert TRACED or name in ("minibatch", "mixture")
     traces.clear()
-    CALLS.clear()
+    TRACED.clear()
     fit(0, 200, 0.1)
     fit(1, 180, 0.2, 2e-3)  # other rows of the same padded length, other numbers
     assert traces == []
-    assert CALLS == []
+    assert TRACED == []

@@ -62,6 +62,13 @@ def addable(X: np.ndarray, observed: np.ndarray, weight: np.ndarray, rule):
     return X[counts], weight[counts]
 
 
+def has_marginals(density) -> bool:
+    """Return whether holes can be integrated out of the density in closed form."""
+    from sm_estimators.densities import AbstractMarginalDensity
+
+    return isinstance(density, AbstractMarginalDensity)
+
+
 def positive_count(name: str, value: Any) -> int:
     """Return the argument ``name`` as an integer of at least 1."""
     if isinstance(value, Integral) and not isinstance(value, bool) and value >= 1:
@@ -143,10 +150,22 @@ class BaseScoreMatching(BaseEstimator, ABC):
         return self
 
     def _rule(self, density):
-        """Return the rule for holes."""
-        from sm_estimators.missing import resolve_rule
+        """Return the rule for holes, refused where it is no rule or needs another density."""
+        from sm_estimators.missing import AbstractMissing, Exact, resolve_rule
 
-        return resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+        if not isinstance(self.missing, (str, AbstractMissing)):
+            raise ValueError(
+                "`missing` must be a name such as 'auto' or a rule such as Importance(n_draws=50); "
+                f"got {self.missing!r}."
+            )
+        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+        if isinstance(rule, Exact) and not has_marginals(density):
+            raise ValueError(
+                "`missing='exact'` needs a density with closed-form marginals (Gaussian or "
+                f"GaussianMixture); got {type(density).__name__}. Use 'importance' or "
+                "'imputation', which work for every density."
+            )
+        return rule
 
     def _previous(self, density):
         """Return the parameters that ``warm_start`` goes on from, if any."""
@@ -158,9 +177,12 @@ class BaseScoreMatching(BaseEstimator, ABC):
         """Return how long and hard to optimise."""
         from sm_estimators.fitting import Settings
 
-        given = {f.name: getattr(self, f.name) for f in fields(Settings) if hasattr(self, f.name)}
-        defaults = {"ridge": density.default_ridge, "max_iter": 5000 if density.neural else 1000}
-        return Settings(**given | {k: v for k, v in defaults.items() if given[k] is None})
+        given = {f: getattr(self, f.name) for f in fields(Settings) if hasattr(self, f.name)}
+        chosen = {"ridge": density.default_ridge, "max_iter": 5000 if density.neural else 1000}
+        for f, value in given.items():
+            if value is not None:
+                chosen[f.name] = type(f.default)(value)  # users write 0 for 0.0
+        return Settings(**chosen)
 
     def _keep(self, fit, density, objective, rule) -> None:
         """Hang the fit on the estimator and warn about what went wrong."""
@@ -199,7 +221,8 @@ class BaseScoreMatching(BaseEstimator, ABC):
         """Add rows to a fit whose loss is quadratic, without seeing the earlier ones again.
 
         Only complete rows can be added up. Rows with holes are dropped where that is what
-        ``missing="complete_case"`` says, and refused otherwise.
+        ``missing="complete_case"`` says, and refused otherwise. The first call after ``fit``
+        starts anew: a fit does not keep the sums that rows could be added to.
 
         Parameters
         ----------
@@ -223,14 +246,16 @@ class BaseScoreMatching(BaseEstimator, ABC):
         density, objective = self._choices(X.shape[1])
         rule = self._rule(density)
         X, weight = addable(X, observed, weight, rule)
-        seed = self._seed(self.random_state)
+        n_parts = 1 if first else self._n_parts + 1
+        # Every part has noise of its own, else small parts would repeat one another's.
+        seed = (self._seed(self.random_state) + n_parts) % MAX_SEED
         new = add_rows(density, objective, X, weight, seed)
         starts = X if first else np.vstack([self._starts, X])
         sums = new if first else self._sums + new
         self._keep(
             fit_sums(density, objective, sums, self._settings(density)), density, objective, rule
         )
-        self._sums = sums
+        self._sums, self._n_parts = sums, n_parts
         self._starts = np.random.default_rng(seed).permutation(starts)[:N_STARTS]
         return self
 
@@ -391,8 +416,12 @@ class BaseScoreMatching(BaseEstimator, ABC):
         distribution : numpyro.distributions.Distribution
             With event shape (n_features,).
         """
+        from copy import deepcopy
+
         from sm_estimators.numpyro_bridge import FittedDensity
 
         check_is_fitted(self)
         scale = np.linalg.cholesky(self._moments[1])
-        return FittedDensity(self.density_, self.params_, self._starts, scale=scale)
+        # Copies: JAX remembers arrays it met while tracing, and NumPyro traces in float32.
+        params, starts = deepcopy((self.params_, self._starts))
+        return FittedDensity(self.density_, params, starts, scale=scale)

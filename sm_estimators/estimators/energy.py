@@ -20,15 +20,15 @@ class EnergyScoreMatching(BaseScoreMatching):
     objective : {"auto", "explicit", "sliced", "denoising"} or objective, default="auto"
         The loss; "auto" is explicit up to 10 columns and sliced above, where the explicit trace
         would cost a derivative per column.
-    missing : {"auto", "complete_case", "importance", "imputation", "exact"} or rule, default="auto"
+    missing : {"auto", "complete_case", "importance", "imputation"} or rule, default="auto"
         What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
         importance under MCAR, imputation under MAR.
     mechanism : {"mcar", "mar"}, default="mcar"
         What is assumed of the holes: that they are there completely at random, or that the chance
         of a hole depends on seen values only. A rule that is biased under the stated mechanism is
         refused.
-    sampler : {"auto", "exact", "mala", "ula", "nuts"} or sampler, default="auto"
-        How to draw; "auto" is exact where possible and MALA elsewhere.
+    sampler : {"auto", "mala", "ula", "nuts"} or sampler, default="auto"
+        How to draw, by chains; "auto" is MALA.
     ridge : float, default=1e-6
         Penalty ½·ridge·‖params‖² on weights and biases.
     max_iter : int, optional
@@ -42,7 +42,8 @@ class EnergyScoreMatching(BaseScoreMatching):
     n_iter_no_change : int, default=10
         Looks at the held-out loss, one every 50 steps, without improvement before the fit stops.
     warm_start : bool, default=False
-        Start the next ``fit`` at the parameters of the last.
+        Start the next ``fit`` at the parameters of the last, where it fits the same density to as
+        many columns.
     random_state : int, RandomState instance or None, default=None
         Of ``fit``; ``sample`` and ``impute`` take their own.
     verbose : int, default=0

@@ -20,15 +20,15 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         JAX function of one row that returns log h(x). Default: zero.
     objective : {"explicit", "sliced", "denoising"} or objective, default="explicit"
         The loss. Pass a spec for its settings, such as ``Denoising(noise_scale=0.2)``.
-    missing : {"auto", "complete_case", "importance", "imputation", "exact"} or rule, default="auto"
+    missing : {"auto", "complete_case", "importance", "imputation"} or rule, default="auto"
         What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
         importance under MCAR, imputation under MAR.
     mechanism : {"mcar", "mar"}, default="mcar"
         What is assumed of the holes: that they are there completely at random, or that the chance
         of a hole depends on seen values only. A rule that is biased under the stated mechanism is
         refused.
-    sampler : {"auto", "exact", "mala", "ula", "nuts"} or sampler, default="auto"
-        How to draw; "auto" is exact where possible and MALA elsewhere.
+    sampler : {"auto", "mala", "ula", "nuts"} or sampler, default="auto"
+        How to draw, by chains; "auto" is MALA.
     ridge : float, default=1e-6
         Penalty ½·ridge·Σ Γ_ii θ_i², Γ the matrix of the quadratic loss.
     max_iter : int, optional
@@ -36,7 +36,8 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
     tol : float, default=1e-6
         Where L-BFGS (largest gradient) and EM (relative change of the parameters) stop.
     warm_start : bool, default=False
-        Start the next ``fit`` at the parameters of the last.
+        Start the next ``fit`` at the parameters of the last, where it fits the same density to as
+        many columns.
     random_state : int, RandomState instance or None, default=None
         Of ``fit``; ``sample`` and ``impute`` take their own.
     verbose : int, default=0

@@ -37,7 +37,8 @@ class GaussianScoreMatching(BaseScoreMatching):
     tol : float, default=1e-6
         Where L-BFGS (largest gradient) and EM (relative change of the parameters) stop.
     warm_start : bool, default=False
-        Start the next ``fit`` at the parameters of the last.
+        Start the next ``fit`` at the parameters of the last, where it is iterative and needs a
+        start ("importance").
     random_state : int, RandomState instance or None, default=None
         Of ``fit``; ``sample`` and ``impute`` take their own.
     verbose : int, default=0

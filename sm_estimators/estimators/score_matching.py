@@ -48,7 +48,8 @@ class ScoreMatchingEstimator(BaseScoreMatching):
     n_iter_no_change : int, default=10
         Looks at the held-out loss, one every 50 steps, without improvement before the fit stops.
     warm_start : bool, default=False
-        Start the next ``fit`` at the parameters of the last.
+        Start the next ``fit`` at the parameters of the last, where it fits the same density to as
+        many columns.
     random_state : int, RandomState instance or None, default=None
         Of ``fit``; ``sample`` and ``impute`` take their own.
     verbose : int, default=0
