@@ -17,9 +17,8 @@ from typing import Annotated, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.infer
 import typer
-from numpyro.infer import MCMC
-from numpyro.infer import NUTS as NumpyroNUTS
 
 from benchmarks.designs import correlated_design, mixture_design, ring_design
 from benchmarks.machine import Time, describe, markdown_table, save, stopwatch
@@ -29,6 +28,16 @@ from sm_estimators.numpyro_bridge import NUTS
 from sm_estimators.samplers import MALA
 from sm_estimators.samplers.chains import run_chains
 from sm_estimators.samplers.diagnostics import diagnose
+
+HEADER = [
+    "target and sampler",
+    "effective draws",
+    "R-hat",
+    "seconds",
+    "compilation",
+    "effective draws / s",
+    "/ NumPyro",
+]
 
 
 class Target(NamedTuple):
@@ -113,8 +122,8 @@ def run_numpyro(target: Target, *, n_chains: int, n_warmup: int, n_kept: int):
 
     @jax.jit
     def run(key, params, start):
-        kernel = NumpyroNUTS(potential_fn=partial(potential, params), dense_mass=True)
-        mcmc = MCMC(
+        kernel = numpyro.infer.NUTS(potential_fn=partial(potential, params), dense_mass=True)
+        mcmc = numpyro.infer.MCMC(
             kernel,
             num_warmup=n_warmup,
             num_samples=n_kept,
@@ -190,8 +199,7 @@ def rows(target: str, results: dict[str, Result]) -> list[list[str]]:
 def report(found: dict[str, dict[str, Result]]) -> str:
     """Return the table as Markdown."""
     table = markdown_table(
-        ["target and sampler", "effective draws", "R-hat", "seconds", "compilation"]
-        + ["effective draws / s", "/ NumPyro"],
+        HEADER,
         [row for target, results in found.items() for row in rows(target, results)],
     )
     return f"""# Sampling

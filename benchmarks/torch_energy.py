@@ -1,13 +1,15 @@
 """The peer: the same energy, the same losses and Adam in plain PyTorch.
 
-Every loss is written in the two ways a PyTorch user would: double backward through
-``autograd.grad``, and forward-over-reverse with ``torch.func``; the second also runs under
-``torch.compile``. The benchmark measures all of them and reports the best. Noise is an argument,
-so that the losses can be compared with ours number by number.
+Every loss is written in the ways a PyTorch user would: double backward through ``autograd.grad``
+(a loop over columns for the trace), and with ``torch.func`` forward over reverse or reverse over
+reverse, the trace vectorised. The last also runs under ``torch.compile``, which cannot compile
+the zero tangents of the forward mode. The benchmark measures all and reports the best. Noise is an
+argument, so that the losses can be compared with ours number by number.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,7 +26,7 @@ def initial_params(d: int, hidden: tuple[int, ...]) -> Params:
         "lower": torch.zeros(d * (d - 1) // 2),
     }
     sizes = (d, *hidden, 1)
-    for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         weight = torch.randn(n_in, n_out) / n_in**0.5
         params[f"weight_{i}"] = weight if i < len(hidden) else torch.zeros_like(weight)
         params[f"bias_{i}"] = torch.zeros(n_out)
@@ -115,8 +117,16 @@ def denoising(params: Params, X: Tensor, noise: Tensor, *, attached: bool) -> Te
 
 
 LOSSES: dict[str, dict[str, Loss]] = {
-    "explicit": {"double backward": explicit_double_backward, "forward": explicit_forward, "reverse": explicit_reverse},
-    "sliced": {"double backward": sliced_double_backward, "forward": sliced_forward, "reverse": sliced_reverse},
+    "explicit": {
+        "double backward": explicit_double_backward,
+        "forward": explicit_forward,
+        "reverse": explicit_reverse,
+    },
+    "sliced": {
+        "double backward": sliced_double_backward,
+        "forward": sliced_forward,
+        "reverse": sliced_reverse,
+    },
     "denoising": {
         "double backward": partial(denoising, attached=True),
         "reverse": partial(denoising, attached=False),

@@ -28,7 +28,7 @@ from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation, R
 from sm_estimators.objectives import Denoising, Explicit, Sliced
 
 N_FEATURES = 3
-N_ROWS = 1000
+N_ROWS = 1600
 MEAN = np.array([1.0, -0.5, 0.2])
 COVARIANCE = np.array([[1.0, 0.6, -0.3], [0.6, 1.5, 0.2], [-0.3, 0.2, 0.7]])
 

@@ -59,19 +59,27 @@ def test_readme_commands_exist(marker):
     assert set(re.findall(r"\.\[(\w+)\]", command)) <= set(project["optional-dependencies"])
 
 
-def test_readme_options_exist():
-    """Every option of the README's command lines is one of its subcommand."""
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (README, {"impute", "sample"}),
+        (ROOT / "docs" / "command_line.md", {"describe", "impute", "sample", "score"}),
+    ],
+    ids=["README.md", "command_line.md"],
+)
+def test_documented_options_exist(page, expected):
+    """Every option of a documented command line is one of its subcommand."""
     from typer.main import get_command
 
     from sm_estimators.cli import app
 
-    text = re.sub(r"\\\n", " ", README.read_text("utf-8"))
-    calls = re.findall(r"sm-estimators (\w+) ([^\n]*?)(?:&&|\n)", text)
-    assert {name for name, _ in calls} == {"impute", "sample"}
+    text = re.sub(r"\\\n", " ", page.read_text("utf-8"))
+    calls = re.findall(r"sm-estimators ([a-z]+) ([^\n]*?)(?:&&|\n)", text)
+    assert {name for name, _ in calls} == expected
     commands = get_command(app).commands
     for name, rest in calls:
         known = {option for p in commands[name].params for option in p.opts}
-        assert set(re.findall(r"--[\w-]+", rest)) <= known
+        assert set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", rest)) <= known
 
 
 @pytest.mark.parametrize(

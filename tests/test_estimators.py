@@ -95,8 +95,9 @@ def test_row_order_does_not_reach_the_fit(kind):
     X = table()
     order = np.random.default_rng(1).permutation(len(X))
     again = clone(KINDS[kind]).fit(X[order])
-    # EM sums rows in their order; every other fit sorts them first and is equal bit for bit.
-    assert_same(again.params_, fitted(kind).params_, rtol=1e-6 if kind == "gaussian" else 0)
+    # All fits start from sums of EM, which change in their last bits with the order of the rows;
+    # training in float32 and L-BFGS stopped half-way amplify them.
+    assert_same(again.params_, fitted(kind).params_, rtol=1e-4, atol=1e-5)
 
 
 @every_kind

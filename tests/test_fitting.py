@@ -415,7 +415,7 @@ def broken(params, x):
 def test_a_log_density_without_support_is_refused():
     density = LogDensity(broken, lambda key, d: {"a": jnp.ones(d)})
     X = np.random.default_rng(0).standard_normal((50, 2))
-    with pytest.raises(ValueError, match="log-density is nan at the row .* positive on the whole"):
+    with pytest.raises(ValueError, match=r"log-density is nan at the row .* positive on the whole"):
         fit(density, complete(X))
 
 
@@ -438,7 +438,7 @@ def test_a_diverging_training_is_reported(monkeypatch):
         return jax.tree.map(lambda a: a * jnp.nan, state)
 
     monkeypatch.setattr(minibatch_module, "train_round", explode)
-    with pytest.raises(FloatingPointError, match="held-out rows after 50 steps.*`learning_rate`"):
+    with pytest.raises(FloatingPointError, match=r"held-out rows after 50 steps.*`learning_rate`"):
         fit(MLPEnergy((16,)), complete(gaussian_rows(n=600)), settings=QUICK)
 
 

@@ -127,7 +127,7 @@ def test_exact_refuses_other_densities():
     case = density_case("quartic")
     rows = prepared(Exact(), *table("quartic", "mcar"))
     row = jax.tree.map(lambda a: jnp.array(a[0]), rows)
-    with pytest.raises(TypeError, match="closed-form marginals.*got ExponentialFamily.*'imputa"):
+    with pytest.raises(TypeError, match=r"closed-form marginals.*got ExponentialFamily.*'imputa"):
         Exact().observed_log_density(case.density, jnp.array(case.params), row)
 
 

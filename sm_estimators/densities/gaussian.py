@@ -71,7 +71,8 @@ class Gaussian(AbstractMarginalDensity):
         """Return the log-density of the seen coordinates.
 
         Every hole is integrated out of the precision in turn, by a Schur complement: with K_jj
-        the pivot, ∫ exp(−½ zᵀKz) dz_j ∝ K_jj^(−½) exp(−½ zᵀK′z) and K′ = K − K_:j K_j: / K_jj.
+        the pivot, ∫ exp(−½ zᵀKz) dz_j ∝ K_jj^(−½) exp(−½ zᵀK′z), where
+        ``K′ = K − K_:j K_j: / K_jj``.
         """
         L = precision_cholesky(params)
 

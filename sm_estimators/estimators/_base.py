@@ -71,7 +71,7 @@ def has_marginals(density) -> bool:
 
 def positive_count(name: str, value: Any) -> int:
     """Return the argument ``name`` as an integer of at least 1."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
         return int(value)
     raise ValueError(f"`{name}` must be a positive whole number; got {value!r}.")
 
@@ -80,6 +80,11 @@ class BaseScoreMatching(BaseEstimator, ABC):
     """Fit, evaluate, sample, impute."""
 
     _parameter_constraints: ClassVar[dict] = COMMON
+    missing: Any
+    mechanism: Any
+    sampler: Any
+    warm_start: bool
+    random_state: Any
 
     @abstractmethod
     def _choices(self, n_features: int | None) -> tuple[Any, Any]:
@@ -263,7 +268,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         """Return a seed from whatever ``random_state`` is."""
         return int(check_random_state(random_state).randint(MAX_SEED))
 
-    def _evaluate(self, what: str, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _evaluate(self, what: Any, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return a quantity of every row, with the rows and flags it belongs to."""
         from sm_estimators.fitting import evaluate
 

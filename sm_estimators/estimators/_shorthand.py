@@ -22,10 +22,12 @@ def resolve(kind: str, value: Any) -> Any:
     if isinstance(value, str) and value in SHORTHAND[kind]:
         return getattr(import_module("sm_estimators"), SHORTHAND[kind][value])()
     choices = ", ".join(repr(name) for name in (*ALSO[kind], *SHORTHAND[kind]))
-    is_class = isinstance(value, type) and issubclass(value, base(kind))
+    cure = ""
+    if isinstance(value, type) and issubclass(value, base(kind)):
+        cure = f" Call it: {value.__name__}(...)."
     raise ValueError(
         f"`{kind}` must be one of {choices}, or an instance of {base(kind).__name__}; got "
-        f"{value!r}." + (f" Call it: {value.__name__}(...)." if is_class else "")
+        f"{value!r}.{cure}"
     )
 
 

@@ -4,6 +4,8 @@ Holes are NaN (``pd.NA`` in nullable columns). Going back, every column keeps it
 seen cell its bits: only holes are written.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -16,14 +18,10 @@ def read_table(estimator, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
     column in which nothing was seen.
     """
     refuse_text(X)
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=np.float64,
-        ensure_all_finite="allow-nan",
-        ensure_min_features=1,
+    validated: Any = validate_data(
+        estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
     )
+    X = np.asarray(validated)
     observed = ~np.isnan(X)
     if reset:
         refuse_empty_columns(estimator, observed)

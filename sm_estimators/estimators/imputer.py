@@ -1,7 +1,7 @@
 """Imputation inside pipelines."""
 
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
@@ -25,7 +25,8 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         What ``transform`` writes into a hole: its conditional mean, best by squared error, or one
         draw, which keeps variances and correlations. Means understate both.
     n_draws : int, default=20
-        Draws averaged for a mean that has no closed form.
+        Draws averaged for a mean that has no closed form. Such a mean, like any draw, changes
+        within its random error when the same row comes at another place of the table.
     random_state : int, RandomState instance or None, default=0
         Of draws. With an integer, equal tables are transformed equally.
 
@@ -85,8 +86,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             The fitted imputer.
         """
         read_table(self, X, reset=True)
-        estimator = GaussianScoreMatching() if self.estimator is None else self.estimator
-        self.estimator_ = clone(estimator).fit(X, sample_weight=sample_weight)
+        given = GaussianScoreMatching() if self.estimator is None else self.estimator
+        estimator: Any = clone(given)
+        self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
         return self
 
     def transform(self, X):
