@@ -29,7 +29,11 @@ def to_numpy(tree: Any) -> Any:
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """Cast the floating-point arrays of a pytree to ``dtype``, as NumPy arrays."""
+    """Cast the floating-point leaves of a pytree to ``dtype``, as NumPy arrays.
+
+    Specs go through here too: a Python float has no precision of its own, and what a compiled
+    function takes it for depends on the mode of the thread that calls.
+    """
 
     def one(leaf):
         leaf = np.asarray(leaf)

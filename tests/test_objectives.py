@@ -132,7 +132,8 @@ def test_the_explicit_loss_written_out(double):
     x, seen = np.array([1.0, -2.0, 0.5]), np.array([True, False, True])
     score = -K @ x
     expected = 0.5 * score[seen] @ score[seen] - np.trace(K[np.ix_(seen, seen)])
-    loss = Explicit()(jax.random.key(0), lambda z: -jnp.array(K) @ z, jnp.array(x), seen)
+    key, x, seen = jax.random.key(0), jnp.array(x), jnp.array(seen)
+    loss = Explicit()(key, lambda z: -jnp.array(K) @ z, x, seen)
     np.testing.assert_allclose(loss, expected, rtol=1e-14)
 
 
@@ -153,8 +154,8 @@ def test_denoising_has_its_closed_form_mean(scale, control_variate, double):
 
 def denoising_losses(objective, K, x, seen, n_keys=20_000):
     keys = jax.random.split(jax.random.key(1), n_keys)
-    one = jax.vmap(lambda k: objective(k, lambda z: -jnp.array(K) @ z, jnp.array(x), seen))
-    return np.asarray(one(keys))
+    K, x, seen = jnp.array(K), jnp.array(x), jnp.array(seen)
+    return np.asarray(jax.vmap(lambda k: objective(k, lambda z: -K @ z, x, seen))(keys))
 
 
 def test_the_control_variate_keeps_the_mean_and_lowers_the_variance(double):
@@ -212,7 +213,6 @@ def test_noise_follows_the_units_of_the_columns():
         (lambda: Denoising(np.array([0.1, -1.0])), "`noise_scale` must be positive"),
         (lambda: Denoising(n_draws=0), "`n_draws` must be at least 1; got 0"),
         (lambda: Sliced(0), "`n_projections` must be at least 1; got 0"),
-        (lambda: Sliced(distribution="cauchy"), "`distribution` must be one of .* got 'cauchy'"),
     ],
 )
 def test_errors_are_sentences(build, sentence):

@@ -42,7 +42,7 @@ print([m for m in ("numpyro", "matplotlib", "typer") if m in sys.modules])
 def test_no_global_configuration_changes():
     program = """
 import logging, warnings
-import jax, numpy as np, pandas as pd, sklearn
+import jax, numpy as np, numpyro.infer, optax, pandas, scipy.stats, sklearn.utils, tqdm.auto
 def state():
     return (
         dict(jax.config.values), np.geterr(), np.get_printoptions(), sklearn.get_config(),

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from sm_estimators._chunks import map_rows, rows_within
-from sm_estimators._precision import double_precision
+from sm_estimators._precision import cast, double_precision
 from sm_estimators._typing import Params
 from sm_estimators.densities import AbstractDensity, AbstractMarginalDensity, stein_score
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
@@ -37,6 +37,7 @@ def evaluate(
     """Return log q(x_observed), its gradient (0 in holes) or the explicit loss of every row."""
     rule = evaluation_rule(density, observed)
     n_draws = N_DRAWS if isinstance(rule, Importance) else 0
+    rule, density, params = cast((rule, density, params), np.float64)
     proposal, normals = GaussianConditional(*moments), shared_normals(X.shape[1])
 
     def of_chunk(chunk):

@@ -60,7 +60,7 @@ def fit_density(
         initial = density.rescale(initial, -centre / scale, 1 / scale)
     in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
     problem = pose(density, objective.rescale(scale), rule, table, in_units, seed, initial)
-    check_finite(density, problem)
+    check_finite(problem)
     fit = solver(density, problem)(problem, settings)
     fit = replace(fit, moments=moments, effective_sample_size=draws_left(problem, fit.params))
     if density.standardised:
@@ -97,6 +97,7 @@ def distinct(table: Table) -> Table:
 @double_precision
 def pose(density, objective, rule, table: Table, moments, seed: int, initial) -> Problem:
     """Draw what the rule needs, find a starting point and state the problem."""
+    density, objective, rule = cast((density, objective, rule), np.float64)
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
     rows = rule.prepare(rng, *table, moments)
     if initial is None:
@@ -110,12 +111,12 @@ def pose(density, objective, rule, table: Table, moments, seed: int, initial) ->
 
 
 @double_precision
-def check_finite(density: AbstractDensity, problem: Problem) -> None:
+def check_finite(problem: Problem) -> None:
     """Raise `ValueError` where the log-density is not finite at a complete row of the table."""
     X = problem.rows.X[problem.rows.observed.all(axis=1)]
     if len(X) == 0:
         return
-    values = map_rows(lambda x: log_densities(density, problem.initial, x), X)
+    values = map_rows(lambda x: log_densities(problem.density, problem.initial, x), X)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(

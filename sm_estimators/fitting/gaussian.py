@@ -80,7 +80,7 @@ def fit_gaussian(rule, table, objective, settings: Settings) -> Fit | None:
         return fit_moments(
             row_moments(X, weight), ridge=settings.ridge, smoothing=objective.smoothing
         )
-    limits = {"ridge": settings.ridge, "max_iter": settings.max_iter}
+    limits = {"ridge": settings.ridge, "tol": settings.tol, "max_iter": settings.max_iter}
     if isinstance(rule, Imputation):
         em = gaussian_em(X, observed, weights=weight, **limits)
         return course(em, objective.smoothing)

@@ -82,7 +82,8 @@ def held_out_chunk(key, index, problem: Problem, params, rows: Rows):
 
 def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
     """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds."""
-    training, held_out = split(problem, settings.validation_fraction)
+    *model, key = problem
+    training, held_out = split(Problem(*cast(model, np.float32), key), settings.validation_fraction)
     batch_size = min(settings.batch_size, padded_length(len(training.rows.X)))
     weights = np.asarray(training.rows.weight, np.float64)
     cumulative = np.cumsum(weights).astype(np.float32)
@@ -91,7 +92,7 @@ def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
         np.float32(settings.ema_decay),
         np.float32(settings.ridge),
     )
-    params = jax.tree.map(jnp.asarray, problem.initial)
+    params = jax.tree.map(jnp.asarray, cast(problem.initial, np.float32))
     state = State(params, params, optimiser().init(params))
     course = Course(settings.n_iter_no_change)
     course.see(0, held_out(state.average), state.average)
@@ -138,7 +139,7 @@ class Course:
 
 def split(problem: Problem, fraction: float):
     """Return the problem of the training rows, and the loss of the others as a function."""
-    rows = cast(problem.rows, np.float32)
+    rows = problem.rows
     n = len(rows.X)
     n_held_out = min(max(1, round(fraction * n)), MAX_HELD_OUT, n - 1)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(problem.key)))

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from scipy import linalg
 
 from sm_estimators._chunks import row_chunks, rows_within
-from sm_estimators._precision import double_precision
+from sm_estimators._precision import cast, double_precision
 from sm_estimators.densities import AbstractDensity, stein_score
 from sm_estimators.fitting._base import (
     Fit,
@@ -47,6 +47,7 @@ def normal_equations(
     density: AbstractDensity, objective: AbstractObjective, rows: Rows, key
 ) -> NormalEquations:
     """Sum Γ and b over complete or completed rows, in chunks."""
+    density, objective = cast((density, objective), np.float64)
     X, weight = completed(rows)
     n_statistics = density.init(key, X.shape[1]).size
     total = NormalEquations(np.zeros((n_statistics,) * 2), np.zeros(n_statistics), 0.0)
