@@ -45,8 +45,8 @@ class AbstractProposed(AbstractMissing):
             X,
             observed,
             self.n_draws,
-            inflation=self.inflation,
-            degrees_of_freedom=self.degrees_of_freedom,
+            inflation=float(self.inflation),
+            degrees_of_freedom=float(self.degrees_of_freedom),
         )
         return Rows(np.where(observed, X, 0.0), observed, completions, -log_proposal, weight)
 
