@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtri
 
 from sm_estimators._patterns import HoleBlock, hole_blocks, sort_by_pattern
 
@@ -130,7 +130,10 @@ class GaussianConditional:
             Normalised log density of the drawn holes; 0 for a complete row.
         """
         n, d = X.shape
-        normals = rng.standard_normal((n, n_draws, d))
+        # Stratified (Latin hypercube; McKay, Beckman and Conover 1979): in every hole the draws of
+        # a row are one from each of n_draws equally likely intervals.
+        strata = rng.permuted(np.tile(np.arange(n_draws)[:, None], (n, 1, d)), axis=1)
+        normals = ndtri((strata + rng.uniform(1e-12, 1 - 1e-12, strata.shape)) / n_draws)
         if np.isinf(degrees_of_freedom):
             return self._complete(normals, X, observed, inflation)
         mixing = rng.chisquare(degrees_of_freedom, (n, n_draws)) / degrees_of_freedom

@@ -74,8 +74,13 @@ class GaussianMixture(AbstractMarginalDensity):
         return {"logits": np.log((counts + 1.0) / (counts + 1.0).sum()), "components": stacked}
 
     def penalty(self, params: Params) -> Scalar:
-        """Return ½Σ‖K_c‖², which keeps a component from collapsing onto repeated values."""
-        return jnp.sum(jax.vmap(Gaussian().penalty)(params["components"]))
+        """Return Σ_c ½‖K_c‖² − log det K_c.
+
+        The first part keeps a component from collapsing onto repeated values, the second from
+        spreading without end once nothing depends on it.
+        """
+        log_determinants = 2 * jnp.sum(params["components"]["log_diagonal"])
+        return jnp.sum(jax.vmap(Gaussian().penalty)(params["components"])) - log_determinants
 
     def rescale(self, params: Params, centre: np.ndarray, scale: np.ndarray) -> Params:
         """Return the parameters of centre + scale·z, component by component."""

@@ -23,6 +23,7 @@ from sm_estimators.estimators._warnings import (
     warn_few_draws,
     warn_never_together,
     warn_unconverged,
+    warn_unsupported,
 )
 
 MAX_SEED = 2**31 - 1
@@ -138,13 +139,15 @@ class BaseScoreMatching(BaseEstimator, ABC):
         refuse_few_rows(observed.any(axis=1) & (weight > 0), rule.keeps(observed), rule_name(rule))
         warn_empty_rows(observed)
         warn_never_together(observed)
+        settings = self._settings(density)
+        warn_unsupported(rule, observed, settings.ridge)
         fit = fit_density(
             density,
             objective,
             rule,
             Table(X, observed, weight),
             seed=self._seed(self.random_state),
-            settings=self._settings(density),
+            settings=settings,
             initial=self._previous(density) if previous_width == X.shape[1] else None,
         )
         self._sums = None

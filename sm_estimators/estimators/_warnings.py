@@ -32,6 +32,8 @@ def warn_empty_rows(observed: np.ndarray) -> None:
 
 def warn_never_together(observed: np.ndarray) -> None:
     """Warn where the table cannot identify the joint density."""
+    if observed.all():
+        return
     together = observed.T.astype(np.float32) @ observed.astype(np.float32)
     pairs = np.argwhere(np.triu(together == 0, 1))
     if len(pairs):
@@ -39,6 +41,19 @@ def warn_never_together(observed: np.ndarray) -> None:
             f"{len(pairs)} pairs of columns were never seen together, the first being "
             f"{tuple(pairs[0].tolist())}: the table says nothing about their dependence, and "
             "what the fit says comes from the model and the `ridge` alone."
+        )
+
+
+def warn_unsupported(rule, observed: np.ndarray, ridge: float) -> None:
+    """Warn where the loss of exact marginals has no lower bound but that of a small ridge."""
+    from sm_estimators.missing import Exact
+    from sm_estimators.missing.gaussian_marginal import least_supported
+
+    if isinstance(rule, Exact) and ridge < 1e-3 and (short := least_supported(observed)) < 0:
+        warn_user(
+            f"A pattern of holes is {-short} rows short of what its columns need, so the loss of "
+            "`missing='exact'` has no lower bound of its own. Set `ridge` to 1e-3 or more, or use "
+            "`missing='imputation'`."
         )
 
 

@@ -42,8 +42,8 @@ def row_moments(X: np.ndarray, weight: np.ndarray) -> Moments:
     """Return the moments of complete rows (n, d) with weights (n,)."""
     total = float(weight.sum())
     mean = weight @ X / total
-    deviations = X - mean
-    return Moments(total, mean, (deviations * weight[:, None]).T @ deviations)
+    deviations = (X - mean) * np.sqrt(weight)[:, None]
+    return Moments(total, mean, deviations.T @ deviations)
 
 
 def fit_moments(moments: Moments, *, ridge: float, smoothing: float) -> Fit:

@@ -82,9 +82,9 @@ def held_out_chunk(key, index, problem: Problem, params, rows: Rows):
 
 def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
     """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds."""
-    *model, key = problem
-    training, held_out = split(Problem(*cast(model, np.float32), key), settings.validation_fraction)
-    batch_size = min(settings.batch_size, padded_length(len(training.rows.X)))
+    *model, _ = problem
+    problem = Problem._make([*cast(model, np.float32), problem.key])
+    training, held_out = split(problem, settings.validation_fraction)
     weights = np.asarray(training.rows.weight, np.float64)
     cumulative = np.cumsum(weights).astype(np.float32)
     numbers = (
