@@ -82,8 +82,7 @@ def held_out_chunk(key, index, problem: Problem, params, rows: Rows):
 
 def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
     """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds."""
-    *model, _ = problem
-    problem = Problem._make([*cast(model, np.float32), problem.key])
+    problem = cast(problem._replace(key=None), np.float32)._replace(key=problem.key)
     training, held_out = split(problem, settings.validation_fraction)
     weights = np.asarray(training.rows.weight, np.float64)
     cumulative = np.cumsum(weights).astype(np.float32)
