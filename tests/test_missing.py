@@ -1,5 +1,7 @@
 """What each missing-data rule does of its own, and which rule is chosen when."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +12,12 @@ from sm_estimators.densities import ExponentialFamily, Gaussian, pairwise_statis
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.fitting import Settings, Table, fit_density
 from sm_estimators.missing import (
+    AbstractMissing,
     CompleteCase,
     Exact,
     Importance,
     Imputation,
+    Rows,
     log_density_ratios,
     resolve_rule,
     rule_name,
@@ -207,3 +211,42 @@ def test_the_general_path_under_mar():
     assert fit.converged
     assert precision_error(pairwise_precision(fit.params)) < 0.05
     assert len(CompleteCase().keeps(np.ones((3, 2), bool))) == 3
+
+
+def test_few_independent_draws_give_the_marginal_loss_on_average():
+    # One row, 20,000 sets of 4 draws from the model's own conditional: the corrected loss has the
+    # mean of the exact marginal loss, the plain loss of the average does not.
+    d, n_draws, n_sets = 3, 4, 20_000
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(d, d))
+    covariance = A @ A.T + np.eye(d)
+    x, observed = np.array([0.5, -1.0, 0.0]), np.array([True, True, False])
+    params = Gaussian().from_moments(np.zeros(d), covariance)
+    conditional = GaussianConditional(np.zeros(d), covariance)
+    repeated, flags = np.tile(x, (n_sets * n_draws, 1)), np.tile(observed, (n_sets * n_draws, 1))
+    completions = conditional.draw(rng, repeated, flags).reshape(n_sets, n_draws, d)
+    log_density = conditional_log_density(conditional, completions, x, observed)
+    key, axes = jax.random.key(0), Rows(None, None, 0, 0, 0)
+    with jax.enable_x64(True):
+        rows = jax.tree.map(
+            jnp.asarray, Rows(x, observed, completions, -log_density, np.ones(n_sets))
+        )
+
+        def losses(loss):
+            one = partial(loss, key, Explicit(), Gaussian(), params)
+            return np.asarray(jax.vmap(one, in_axes=(axes,))(rows))
+
+        corrected, exact = losses(Importance().loss), losses(Exact().loss)[0]
+        plain = losses(partial(AbstractMissing.loss, Importance()))
+    standard_error = corrected.std() / np.sqrt(n_sets)
+    assert abs(corrected.mean() - exact) < 4 * standard_error
+    assert abs(plain.mean() - exact) > 8 * standard_error
+
+
+def conditional_log_density(conditional, completions, x, observed):
+    """Return the log-density of the drawn holes given the rest, one hole per row."""
+    filled = np.where(observed, x, 0.0)[None]
+    mean = conditional.mean(filled, observed[None])[0, ~observed]
+    variance = 1 / conditional.precision[np.ix_(~observed, ~observed)]
+    z = completions[..., ~observed] - mean
+    return (-0.5 * z**2 / variance - 0.5 * np.log(2 * np.pi * variance))[..., 0]

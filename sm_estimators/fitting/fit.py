@@ -59,7 +59,9 @@ def fit_density(
     if initial is not None and density.standardised:
         initial = density.rescale(initial, -centre / scale, 1 / scale)
     in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
-    problem = pose(density, objective.rescale(scale), rule, table, in_units, seed, initial)
+    # A neural energy learns from standardised columns, and its noise is measured in them.
+    objective = objective if density.neural else objective.rescale(scale)
+    problem = pose(density, objective, rule, table, in_units, seed, initial)
     check_finite(problem)
     fit = solver(density, problem)(problem, settings)
     fit = replace(fit, moments=moments, effective_sample_size=draws_left(problem, fit.params))

@@ -20,9 +20,11 @@ class Importance(AbstractProposed):
     fitted to the table by EM, its covariance widened. Draws are made once, before the fit.
     Consistent under MCAR only: the loss ignores the mechanism.
 
-    The loss of the average falls short of that of the marginal by half the variance of the score
-    over the weighted draws, divided by their effective number: left alone, the fit chases a score
-    that varies with the holes. The missing part is added, which makes the variance unbiased.
+    The loss of the average of r draws is not that of the marginal: it understates the variance of
+    the score over the holes, by a share Σw² for independent draws with weights w, and a fit on
+    few draws chases scores that vary with the holes. That share is added back. The draws of a row
+    are stratified, so they understate it by less, and what is added in excess (of order 1/r)
+    errs towards scores that vary less.
 
     Parameters
     ----------
@@ -56,9 +58,9 @@ class Importance(AbstractProposed):
 
 
 def missing_variance(density: AbstractDensity, params: Params, row: Rows) -> Scalar:
-    """Return by how much the weighted draws understate the variance of the seen scores.
+    """Return by how much independent weighted draws understate the variance of the seen scores.
 
-    With weights w the plug-in variance has mean 1 − Σw² times the true one.
+    The plug-in variance under weights w has mean 1 − Σw² times the true one.
     """
     weights = softmax(log_density_ratios(density, params, row))
     scores = jax.vmap(stein_score(lambda z: density.log_density(params, z)))(row.completions)

@@ -25,7 +25,7 @@ class Denoising(AbstractObjective):
     Parameters
     ----------
     noise_scale : float, default=0.1
-        σ, in the units of the columns.
+        σ, in the units of the columns (of the standardised columns for neural energies).
     control_variate : bool, default=True
         Average each draw with its mirror image, at twice the cost.
     n_draws : int, default=1
