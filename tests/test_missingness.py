@@ -130,14 +130,16 @@ def test_same_seed_same_result_and_input_untouched(X, mechanism):
 
 
 @pytest.mark.parametrize(
-    "make", [np.random.RandomState, np.random.default_rng, int, np.int64], ids=str
+    "make", [np.random.RandomState, np.random.default_rng, int, np.int64], ids=lambda m: m.__name__
 )
 def test_kinds_of_random_state(X, make):
     first, second = (ampute(X, random_state=make(3)).observed for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng], ids=str)
+@pytest.mark.parametrize(
+    "make", [np.random.RandomState, np.random.default_rng], ids=lambda make: make.__name__
+)
 def test_a_generator_moves_on(X, make):
     state = make(3)
     assert (ampute(X, random_state=state).observed != ampute(X, random_state=state).observed).any()
