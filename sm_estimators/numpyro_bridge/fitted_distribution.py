@@ -147,8 +147,11 @@ class FittedDensity(dist.Distribution):
 
 
 def host_copy(leaf: Any) -> Any:
-    """Return a NumPy array, which pickles with its precision; leave traced values alone."""
-    return leaf if isinstance(leaf, Tracer) else np.asarray(leaf)
+    """Return a NumPy copy, which pickles with its precision; leave traced values alone.
+
+    A copy, because JAX remembers in which precision it has seen an array.
+    """
+    return leaf if isinstance(leaf, Tracer) else np.array(leaf)
 
 
 def typed_key(key: Any) -> Any:
