@@ -280,7 +280,9 @@ def test_penalties_written_out():
     np.testing.assert_allclose(Gaussian().penalty(case.params), 0.5 * (K**2).sum(), rtol=1e-12)
     mixture = density_case("mixture")
     _, covariances = mixture.density.moments(mixture.params)
-    expected = 0.5 * sum((np.linalg.inv(C) ** 2).sum() for C in covariances)
+    expected = sum(
+        0.5 * (np.linalg.inv(C) ** 2).sum() + np.linalg.slogdet(C)[1] for C in covariances
+    )
     np.testing.assert_allclose(mixture.density.penalty(mixture.params), expected, rtol=1e-10)
     energy = density_case("energy")
     layers = sum((leaf**2).sum() for leaf in jax.tree.leaves(energy.params["layers"]))

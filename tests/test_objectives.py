@@ -91,8 +91,9 @@ def test_the_truth_is_stationary(names):
     # and that of 20 draws 1/20 of the spread of the weights, less than one standard error.
     rows = holed_rows(names)
     assert worst_z(losses_and_gradients(names, rows)[1]) < 5
-    off = moved(density_case(names[0]).params, 0.5)
-    assert worst_z(losses_and_gradients(names, rows, params=off)[1]) > 5
+    # How far off is noticed best depends on the density.
+    wrong = [moved(density_case(names[0]).params, step) for step in (0.5, 0.75)]
+    assert max(worst_z(losses_and_gradients(names, rows, params=p)[1]) for p in wrong) > 5
 
 
 @pytest.mark.parametrize("density", ["gaussian", "mixture", "quartic", "energy"])

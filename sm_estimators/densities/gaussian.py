@@ -25,7 +25,7 @@ class Gaussian(AbstractMarginalDensity):
     >>> import jax
     >>> density = Gaussian()
     >>> params = density.init(jax.random.key(0), 2)
-    >>> float(density.log_density(params, jax.numpy.zeros(2)).round(4))
+    >>> round(float(density.log_density(params, jax.numpy.zeros(2))), 4)
     -1.8379
     """
 

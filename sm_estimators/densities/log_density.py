@@ -33,7 +33,7 @@ class LogDensity(AbstractDensity):
     ...     logistic, lambda key, d: {"loc": jnp.zeros(d), "log_scale": jnp.zeros(d)}
     ... )
     >>> params = density.init(jax.random.key(0), 2)
-    >>> float(density.log_density(params, jnp.zeros(2)).round(4))
+    >>> round(float(density.log_density(params, jnp.zeros(2))), 4)
     -2.7726
     """
 
