@@ -296,7 +296,7 @@ def test_initial_parameters_are_in_the_units_of_the_table():
 
 def test_importance_is_near_em_on_the_correlated_design():
     # In small: five columns, three seeds. In ten columns, 1000 rows and 20 % holes the medians
-    # over ten seeds are .064 for EM, .065 for exact marginals and .070 for ten draws.
+    # over ten seeds are .061 for EM, .064 for exact marginals and .061 for ten draws.
     ratios = []
     for seed in range(3):
         X, precision = correlated_design(seed, 1000, 5)
