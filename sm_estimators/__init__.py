@@ -17,7 +17,9 @@ _HOMES = {
         "ScoreMatchingEstimator",
         "ScoreMatchingImputer",
     ),
+    "estimators.mechanisms": ("InversePropensity", "NotAtRandom", "PropensityTilt"),
     "densities": (
+        "Box",
         "ExponentialFamily",
         "Gaussian",
         "GaussianMixture",
@@ -25,18 +27,33 @@ _HOMES = {
         "MLPEnergy",
         "pairwise_statistics",
     ),
-    "objectives": ("Denoising", "Explicit", "Sliced"),
-    "missing": ("CompleteCase", "Exact", "Importance", "Imputation"),
+    "objectives": ("Denoising", "Explicit", "Sliced", "Weighted"),
+    "missing": (
+        "CompleteCase",
+        "CustomProposal",
+        "Exact",
+        "GaussianProposal",
+        "Importance",
+        "Imputation",
+        "LangevinChains",
+        "PersistentChains",
+        "Variational",
+        "VariationalGaussian",
+        "VariationalNetwork",
+        "Zeroed",
+    ),
     "samplers": ("MALA", "ULA", "SamplingWarning"),
     "numpyro_bridge": ("NUTS", "FittedDensity", "FromDistribution", "FromModel"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_SUBPACKAGES = (*_HOMES, "datasets", "missingness", "plotting")
+_FOLDERS = tuple(home for home in _HOMES if "." not in home)
+_SUBPACKAGES = (*_FOLDERS, "datasets", "missingness", "plotting")
 
 __all__ = sorted(_HOME_OF)
 
 if TYPE_CHECKING:
     from sm_estimators.densities import (
+        Box,
         ExponentialFamily,
         Gaussian,
         GaussianMixture,
@@ -51,9 +68,27 @@ if TYPE_CHECKING:
         ScoreMatchingEstimator,
         ScoreMatchingImputer,
     )
-    from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation
+    from sm_estimators.estimators.mechanisms import (
+        InversePropensity,
+        NotAtRandom,
+        PropensityTilt,
+    )
+    from sm_estimators.missing import (
+        CompleteCase,
+        CustomProposal,
+        Exact,
+        GaussianProposal,
+        Importance,
+        Imputation,
+        LangevinChains,
+        PersistentChains,
+        Variational,
+        VariationalGaussian,
+        VariationalNetwork,
+        Zeroed,
+    )
     from sm_estimators.numpyro_bridge import NUTS, FittedDensity, FromDistribution, FromModel
-    from sm_estimators.objectives import Denoising, Explicit, Sliced
+    from sm_estimators.objectives import Denoising, Explicit, Sliced, Weighted
     from sm_estimators.samplers import MALA, ULA, SamplingWarning
 
 

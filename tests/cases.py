@@ -24,7 +24,15 @@ from sm_estimators.densities import (
     LogDensity,
     MLPEnergy,
 )
-from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation, Rows
+from sm_estimators.missing import (
+    CompleteCase,
+    Exact,
+    GaussianProposal,
+    Importance,
+    Imputation,
+    Placed,
+    Rows,
+)
 from sm_estimators.objectives import Denoising, Explicit, Sliced
 
 N_FEATURES = 3
@@ -153,8 +161,8 @@ OBJECTIVES = {
 
 RULES = {
     "complete_case": CompleteCase,
-    "importance": lambda: Importance(n_draws=20, degrees_of_freedom=6.0),
-    "imputation": lambda: Imputation(n_draws=20, degrees_of_freedom=6.0),
+    "importance": lambda: Importance(20, GaussianProposal(degrees_of_freedom=6.0)),
+    "imputation": lambda: Imputation(20, GaussianProposal(degrees_of_freedom=6.0)),
     "exact": Exact,
 }
 
@@ -201,7 +209,7 @@ def prepared(rule, X: np.ndarray, observed: np.ndarray, seed: int = 1) -> Rows:
     location = np.nanmean(seen, axis=0)
     weight = np.ones(len(X))
     moments = location, np.diag(np.nanvar(seen, axis=0))  # any proposal will do
-    return rule.prepare(np.random.default_rng(seed), X, observed, weight, moments)
+    return rule.prepare(np.random.default_rng(seed), Placed(X, observed, weight, moments))
 
 
 QUICK_COMPILATION = {

@@ -70,7 +70,7 @@ def test_scores_are_finite_differences(density, rule):
         return RULES[rule]().observed_log_density(case.density, case.params, row)(x)
 
     scores = jax.jit(jax.vmap(jax.grad(seen_log_density)))(rows.X, rows)
-    for x, o, score, *parts in zip(rows.X, rows.observed, scores, *rows, strict=True):
+    for x, o, score, *parts in zip(rows.X, rows.observed, scores, *rows[:5], strict=True):
         row = type(rows)(*parts)
         expected = finite_differences(lambda z, row=row: seen_log_density(z, row), x)
         # truncation step² = 1e-10 and rounding 1e-16 · 100 / step = 1e-9, in scores below 100

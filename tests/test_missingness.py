@@ -7,7 +7,12 @@ import pytest
 from scipy.special import chdtrc, logit
 
 from sm_estimators.datasets import load_concrete_mar, load_oceanbuoys
-from sm_estimators.missingness import ampute, describe_missing, little_mcar_test
+from sm_estimators.missingness import (
+    ampute,
+    describe_missing,
+    little_mcar_test,
+    logistic_mcar_test,
+)
 
 MECHANISMS = ["mcar", "mar", "mnar"]
 
@@ -430,6 +435,174 @@ def test_concrete_is_not_rejected_as_its_docstring_says():
     assert little_mcar_test(load_concrete_mar()[0]).pvalue == pytest.approx(0.20, abs=0.005)
 
 
-def test_import_does_not_load_jax():
-    code = "import sys, sm_estimators.missingness; sys.exit('jax' in sys.modules)"
+# ---- logistic_mcar_test --------------------------------------------------------------------
+
+
+def test_complete_predictors_against_the_closed_form():
+    # Rao's statistic of a logistic regression is n R² of the linear one, as the null is flat.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3)) @ (np.eye(3) + np.tri(3))
+    lost = rng.random(150) < 0.3
+    Z = np.column_stack([np.ones(150), X])
+    residual = lost - Z @ np.linalg.lstsq(Z, lost, rcond=None)[0]
+    expected = 150 * (1 - residual.var() / lost.var())
+    result = logistic_mcar_test(np.column_stack([X, np.where(lost, np.nan, 1.0)]))
+    row = result.columns.loc[3]
+    assert row["statistic"] == pytest.approx(expected, rel=1e-9)
+    assert (row["dof"], row["n_missing"], result.n_rows) == (3, lost.sum(), 150)
+    assert result.pvalue == row["pvalue"] == pytest.approx(chdtrc(3, expected), rel=1e-9)
+
+
+def dependent_holes(X, rng):
+    """Lose cells without looking at X, flags depending on each other with and without a sign."""
+    common = rng.normal(size=(len(X), 1))
+    lost = common + rng.normal(size=X.shape) < -0.6
+    lost[:, 2] = np.where(common[:, 0] > 0, lost[:, 1], ~lost[:, 1] & lost[:, 2])
+    lost[:, 0] = False
+    return np.where(lost, np.nan, X)
+
+
+def four_columns(rng, n=250):
+    return rng.normal(size=(n, 4)) @ (np.eye(4) + 0.5 * np.tri(4, k=-1).T)
+
+
+def logistic_pvalues(n_replicates, make, **options):
+    """P-values of all columns, and of the columns together, of many tables."""
+    rng = np.random.default_rng(0)
+    results = [logistic_mcar_test(make(rng), **options) for _ in range(n_replicates)]
+    return np.array([r.columns["pvalue"] for r in results]), np.array([r.pvalue for r in results])
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_size_under_dependent_patterns(quadratic):
+    each, together = logistic_pvalues(
+        400, lambda rng: dependent_holes(four_columns(rng), rng), quadratic=quadratic
+    )
+    error = np.sqrt(0.05 * 0.95 / 400)
+    # Three columns per table, with an error of at most that of one.
+    assert abs((each < 0.05).mean() - 0.05) < 3 * error
+    assert (together < 0.05).mean() < 0.05 + 3 * error  # Bonferroni may only be too careful
+
+
+def test_moments_given_the_patterns():
+    # Shuffling complete rows under fixed patterns: chi-squared has mean k and variance 2 k.
+    rng = np.random.default_rng(0)
+    X = four_columns(rng)
+    holes = np.isnan(dependent_holes(X, rng))
+    draws = [
+        logistic_mcar_test(np.where(holes, np.nan, rng.permutation(X))).columns for _ in range(300)
+    ]
+    dof = draws[0]["dof"].to_numpy()
+    mean = np.mean([draw["statistic"] for draw in draws], axis=0)
+    # Three means are compared with those of the limit; four errors leave room for terms of 1 / n.
+    assert (np.abs(mean - dof) < 4 * np.sqrt(2 * dof / 300)).all()
+
+
+def test_logistic_power_under_mar():
+    def make(rng):
+        return ampute(four_columns(rng), "mar", 0.3, drivers=0, steepness=1.0, random_state=rng).X
+
+    assert (logistic_pvalues(40, make)[1] < 0.05).mean() > 0.95
+
+
+def test_power_when_columns_are_always_lost_together():
+    # Flags that decide each other must not hide that both depend on the first column.
+    def make(rng):
+        X = four_columns(rng)
+        X[rng.random(250) < 1 / (1 + np.exp(1 - X[:, 0])), 1:3] = np.nan
+        return X
+
+    each, _ = logistic_pvalues(40, make)
+    assert ((each < 0.05).mean(axis=0) > 0.95).all()
+
+
+def lost_in_both_tails(rng):
+    X = four_columns(rng, 400)
+    X[rng.random(400) < 1 / (1 + np.exp(2 - X[:, 0] ** 2)), 1] = np.nan
+    return X
+
+
+def test_squares_show_what_means_do_not():
+    assert (logistic_pvalues(40, lost_in_both_tails, quadratic=True)[1] < 0.05).mean() > 0.95
+    # The means of all patterns agree, so Little's test and linear terms reject as under MCAR; a
+    # difference of spreads changes their size a little, so the bound is loose.
+    assert rejection_rate(200, lost_in_both_tails) < 0.15
+    assert (logistic_pvalues(200, lost_in_both_tails)[1] < 0.05).mean() < 0.15
+
+
+def test_self_masking_of_independent_columns_is_invisible_to_scores_too():
+    def make(rng):
+        return ampute(rng.normal(size=(300, 2)), "mnar", 0.3, random_state=rng).X
+
+    each, _ = logistic_pvalues(200, make)
+    assert (each < 0.05).mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_separated_holes_have_a_finite_statistic():
+    x = np.random.default_rng(0).normal(size=100)
+    result = logistic_mcar_test(np.column_stack([x, np.where(x > 0.5, np.nan, 1.0)]))
+    assert 20 < result.columns.loc[1, "statistic"] <= 100
+    assert result.pvalue < 1e-5
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_units_and_collinear_columns_change_nothing(quadratic):
+    rng = np.random.default_rng(1)
+    X = dependent_holes(four_columns(rng), rng)
+    base = logistic_mcar_test(X, quadratic=quadratic)
+    frame = pd.DataFrame(
+        X * [1e200, -1e-200, 1.0, 3.0] + [0.0, 0.0, 5.0, 0.0], columns=list("abcd")
+    )
+    frame["same"], frame["one"], frame["void"] = X[:, 0] - 4, 1.0, np.nan
+    frame.loc[len(frame)] = np.nan
+    result = logistic_mcar_test(frame.astype(float), quadratic=quadratic)
+    assert result.n_rows == base.n_rows
+    for name in "bcd":
+        row, before = result.columns.loc[name], base.columns.loc["abcd".index(name)]
+        assert row["statistic"] == pytest.approx(before["statistic"], rel=1e-6)
+        assert row["dof"] == before["dof"]
+
+
+def test_binary_columns_have_no_square_of_their_own():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 2, 100), np.where(rng.random(100) < 0.3, np.nan, 1.0)])
+    assert logistic_mcar_test(X, quadratic=True).columns.loc[1, "dof"] == 1
+    X[:, 0] = np.repeat([-1.0, 1.0], 50)
+    assert logistic_mcar_test(X, quadratic=True).columns.loc[1, "dof"] == 1
+
+
+def test_columns_that_cannot_be_tested_are_reported():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
+    X.loc[:3, "b"] = np.nan
+    X.loc[2:, "c"] = np.nan
+    X.loc[20:30, "d"] = np.nan
+    result = logistic_mcar_test(X)
+    assert list(result.columns.index) == ["d"]
+    assert result.dropped == {"b": "4 holes, fewer than 5", "c": "2 values, fewer than 5"}
+    alone = pd.DataFrame({"a": X["a"].where(X.index < 30), "b": X["a"].where(X.index >= 30)})
+    with pytest.raises(ValueError, match=r"of 2 with holes none.*'a' has no other column that var"):
+        logistic_mcar_test(alone)
+    with pytest.raises(ValueError, match=r"must have holes to test.*60 complete rows of 1"):
+        logistic_mcar_test(X[["a"]])
+
+
+def test_holm_adjustment():
+    rng = np.random.default_rng(4)
+    X = dependent_holes(four_columns(rng), rng)
+    X[X[:, 0] > 1, 3] = np.nan
+    result = logistic_mcar_test(X)
+    p = result.columns.sort_values("pvalue")
+    expected = np.maximum.accumulate(p["pvalue"].to_numpy() * [3, 2, 1])
+    np.testing.assert_allclose(p["adjusted_pvalue"], np.minimum(expected, 1))
+    assert result.pvalue == pytest.approx(3 * p["pvalue"].min())
+
+
+def test_concrete_is_not_rejected_by_scores_either():
+    assert logistic_mcar_test(load_concrete_mar()[0]).pvalue > 0.2
+
+
+@pytest.mark.parametrize("heavy", ["jax", "sklearn"])
+def test_import_does_not_load(heavy):
+    code = f"import sys, sm_estimators.missingness; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

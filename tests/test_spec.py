@@ -19,7 +19,7 @@ from sm_estimators.densities import (
     pairwise_statistics,
 )
 from sm_estimators.fitting import Settings, Table, fit_density
-from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation
+from sm_estimators.missing import CompleteCase, Exact, GaussianProposal, Importance, Imputation
 from sm_estimators.objectives import Denoising, Explicit, Sliced
 
 SPECS = {
@@ -32,7 +32,7 @@ SPECS = {
     "Sliced": lambda: Sliced(3, "sphere"),
     "Denoising": lambda: Denoising(0.3, n_draws=2),
     "CompleteCase": CompleteCase,
-    "Importance": lambda: Importance(n_draws=7, inflation=2.0),
+    "Importance": lambda: Importance(n_draws=7, proposal=GaussianProposal(inflation=2.0)),
     "Imputation": lambda: Imputation(n_draws=7),
     "Exact": Exact,
 }
@@ -77,7 +77,7 @@ def test_specs_are_frozen(name):
 
 def test_numbers_are_leaves_and_the_rest_is_structure():
     assert jax.tree.leaves(Denoising(0.3, control_variate=False, n_draws=2)) == [0.3]
-    assert jax.tree.leaves(Importance(7, 2.0, 5.0)) == [2.0, 5.0]
+    assert jax.tree.leaves(Importance(7, GaussianProposal(2.0, 5.0))) == [2.0, 5.0]
     assert jax.tree.leaves(Sliced(3)) == []
     assert jax.tree.structure(Denoising(0.3)) == jax.tree.structure(Denoising(0.4))
     assert jax.tree.structure(Denoising(0.3)) != jax.tree.structure(Denoising(0.3, n_draws=2))

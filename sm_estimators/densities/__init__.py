@@ -5,6 +5,7 @@ from sm_estimators.densities._base import (
     AbstractExponentialFamily,
     AbstractMarginalDensity,
 )
+from sm_estimators.densities.box import Box
 from sm_estimators.densities.exponential_family import ExponentialFamily, pairwise_statistics
 from sm_estimators.densities.gaussian import Gaussian
 from sm_estimators.densities.gaussian_mixture import GaussianMixture
@@ -13,6 +14,8 @@ from sm_estimators.densities.mlp_energy import MLPEnergy
 from sm_estimators.densities.transforms import (
     condition,
     marginalise,
+    mixed_score,
+    score_and_curvature,
     standardise,
     stein_score,
     temper,
@@ -22,6 +25,7 @@ __all__ = [
     "AbstractDensity",
     "AbstractExponentialFamily",
     "AbstractMarginalDensity",
+    "Box",
     "ExponentialFamily",
     "Gaussian",
     "GaussianMixture",
@@ -29,7 +33,9 @@ __all__ = [
     "MLPEnergy",
     "condition",
     "marginalise",
+    "mixed_score",
     "pairwise_statistics",
+    "score_and_curvature",
     "standardise",
     "stein_score",
     "temper",

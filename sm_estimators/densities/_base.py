@@ -5,14 +5,16 @@ A density is a spec (see :mod:`sm_estimators._spec`) with two pure functions of 
 ``log_density(params, x)`` returns the log-density up to a constant that may depend on the
 parameters but not on ``x``. That is all a new density must implement.
 
-Override ``warm_start`` when data allow a better start than ``init``. Where marginals and
+Override ``warm_start`` when data allow a better start than ``init``, ``score_and_curvature`` when
+the derivatives are cheaper than by automatic differentiation, and ``support`` when the density
+lives in a box. Where marginals and
 conditionals have a closed form, derive from :class:`AbstractMarginalDensity`; where the
 log-density is linear in the parameters, from :class:`AbstractExponentialFamily`: then every
 score-matching loss is quadratic and is solved, not iterated.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sm_estimators._typing import Observed, Params, Point, PRNGKey, Scalar
+from sm_estimators.densities.transforms import score_and_curvature
 
 
 class AbstractDensity(ABC):
@@ -31,6 +34,8 @@ class AbstractDensity(ABC):
     """Whether the fit sees standardised columns; then ``rescale`` takes its result back."""
     default_ridge: ClassVar[float] = 1e-6
     """What multiplies ``penalty`` unless the user says otherwise."""
+    support: Any = None
+    """The :class:`Box` outside of which the density is zero; None for the whole space."""
 
     @abstractmethod
     def init(self, key: PRNGKey, n_features: int) -> Params:
@@ -39,6 +44,16 @@ class AbstractDensity(ABC):
     @abstractmethod
     def log_density(self, params: Params, x: Point) -> Scalar:
         """Return log q(x), up to a constant."""
+
+    def score_and_curvature(self, params: Params, x: Point) -> tuple[Point, Point]:
+        """Return ∂_j log q(x) and ∂_j² log q(x) for every coordinate j."""
+        return score_and_curvature(jax.grad(lambda z: self.log_density(params, z)), x)
+
+    def quantities(self, params: Params) -> dict[str, np.ndarray]:
+        """Return what a statistician would report of the parameters, by name; host code."""
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        named = {jax.tree_util.keystr(path, simple=True, separator="."): a for path, a in leaves}
+        return {name or "params": np.asarray(a, float) for name, a in named.items()}
 
     def warm_start(self, key: PRNGKey, X: Float[np.ndarray, "n d"]) -> Params:
         """Return initial parameters from a completed table; by default those of ``init``."""

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from sm_estimators._spec import spec, static
 from sm_estimators._typing import Point, Scalar
 from sm_estimators.densities._base import AbstractExponentialFamily
+from sm_estimators.densities.box import Box, outside_is_impossible
 
 
 @spec
@@ -22,6 +23,10 @@ class ExponentialFamily(AbstractExponentialFamily):
         compiled code is found again by the identity of the function.
     base_measure : callable, optional
         JAX function of one row that returns log h(x), a scalar. Default: zero.
+    support : Box, optional
+        Where the density is positive, such as ``Box(lower=0.0)``. Default: the whole space.
+    sparse : tuple of bool, optional
+        Which parameters an L1 penalty applies to. Default: all.
 
     Examples
     --------
@@ -33,6 +38,8 @@ class ExponentialFamily(AbstractExponentialFamily):
 
     statistics: Callable[[Point], Float[Array, " k"]] = static()
     base_measure: Callable[[Point], Scalar] | None = static(default=None)
+    support: Box | None = None
+    sparse: tuple[bool, ...] | None = static(default=None)
 
     def __post_init__(self):
         if not callable(self.statistics):
@@ -46,8 +53,9 @@ class ExponentialFamily(AbstractExponentialFamily):
         return jnp.atleast_1d(self.statistics(x))
 
     def log_base_measure(self, x: Point) -> Scalar:
-        """Return log h(x)."""
-        return super().log_base_measure(x) if self.base_measure is None else self.base_measure(x)
+        """Return log h(x); −inf outside the support."""
+        given = super().log_base_measure(x) if self.base_measure is None else self.base_measure(x)
+        return outside_is_impossible(self.support, x, given)
 
 
 def pairwise_statistics(x: Point) -> Float[Array, " k"]:

@@ -67,6 +67,18 @@ class Gaussian(AbstractMarginalDensity):
         z = L.T @ (x - params["location"])
         return jnp.sum(params["log_diagonal"]) - 0.5 * (z @ z + x.size * LOG_2PI)
 
+    def score_and_curvature(self, params: Params, x: Point) -> tuple[Point, Point]:
+        """Return −K (x − μ) and −diag K."""
+        L = precision_cholesky(params)
+        K = L @ L.T
+        return -K @ (x - params["location"]), -jnp.diagonal(K)
+
+    def quantities(self, params: Params) -> dict[str, np.ndarray]:
+        """Return mean, covariance and precision."""
+        location, covariance = self.moments(params)
+        named = {"location": location, "covariance": covariance}
+        return {**named, "precision": self.precision(params)}
+
     def marginal_log_density(self, params: Params, x: Point, observed: Observed) -> Scalar:
         """Return the log-density of the seen coordinates.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import gammaln, ndtri
+from scipy.special import gammaln, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from sm_estimators._patterns import HoleBlock, hole_blocks, sort_by_pattern
 
@@ -81,6 +81,13 @@ class GaussianConditional:
             filled[part.rows[:, None], part.block.row_holes] = part.centre
         return filled
 
+    def factors(self, observed: Bool[np.ndarray, "n d"]) -> Float[np.ndarray, "n d d"]:
+        """Return a factor of the conditional covariance of every row, zero outside its holes."""
+        hole = ~observed
+        both = hole[:, :, None] & hole[:, None, :]
+        masked = np.where(both, self.precision, np.eye(observed.shape[1]))
+        return np.where(both, np.linalg.cholesky(np.linalg.inv(masked)), 0.0)
+
     def draw(
         self,
         rng: np.random.Generator,
@@ -103,6 +110,7 @@ class GaussianConditional:
         n_draws: int,
         inflation: float = 1.5,
         degrees_of_freedom: float = np.inf,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[Float[np.ndarray, "n r d"], Float[np.ndarray, "n r"]]:
         """Draw completions of every row, with their log proposal densities.
 
@@ -121,6 +129,10 @@ class GaussianConditional:
         degrees_of_freedom : float, default=inf
             When finite, draw from the multivariate t with the inflated covariance as its scale
             matrix.
+        bounds : pair of ndarray of shape (d,), optional
+            Lower and upper bounds that no draw may pass. The holes of a row are then drawn in
+            turn, each from its normal given those before it, cut at the bounds (Geweke 1991;
+            Hajivassiliou and McFadden 1998).
 
         Returns
         -------
@@ -133,7 +145,10 @@ class GaussianConditional:
         # Stratified (Latin hypercube; McKay, Beckman and Conover 1979): in every hole the draws of
         # a row are one from each of n_draws equally likely intervals.
         strata = rng.permuted(np.tile(np.arange(n_draws)[:, None], (n, 1, d)), axis=1)
-        normals = ndtri((strata + rng.uniform(1e-12, 1 - 1e-12, strata.shape)) / n_draws)
+        uniforms = (strata + rng.uniform(1e-12, 1 - 1e-12, strata.shape)) / n_draws
+        if bounds is not None:
+            return self._complete_within(uniforms, X, observed, inflation, bounds)
+        normals = ndtri(uniforms)
         if np.isinf(degrees_of_freedom):
             return self._complete(normals, X, observed, inflation)
         mixing = rng.chisquare(degrees_of_freedom, (n, n_draws)) / degrees_of_freedom
@@ -146,12 +161,15 @@ class GaussianConditional:
         X: Float[np.ndarray, "n d"],
         observed: Bool[np.ndarray, "n d"],
         inflation: float = 1.5,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[Float[np.ndarray, "n r d"], Float[np.ndarray, "n r"]]:
         """Complete every row from the same standard normals, as :meth:`propose` does.
 
         The completions of a row depend on that row alone, not on its place in the table.
         """
         shared = np.broadcast_to(normals, (len(X), *normals.shape))
+        if bounds is not None:
+            return self._complete_within(ndtr(shared), X, observed, inflation, bounds)
         return self._complete(shared, X, observed, inflation)
 
     def _complete(
@@ -177,6 +195,39 @@ class GaussianConditional:
             log_proposal[part.rows] = log_scale[:, None] + log_noise
         return completions, log_proposal
 
+    def _complete_within(
+        self,
+        uniforms: Float[np.ndarray, "n r d"],
+        X: Float[np.ndarray, "n d"],
+        observed: Bool[np.ndarray, "n d"],
+        inflation: float,
+        bounds: tuple[np.ndarray, np.ndarray],
+    ) -> tuple[Float[np.ndarray, "n r d"], Float[np.ndarray, "n r"]]:
+        """Turn uniform numbers in the holes into completions within bounds.
+
+        The factor L⁻ᵀ of a conditional covariance is upper triangular: a hole depends on the
+        noise of the holes after it, so they are drawn from the last to the first.
+        """
+        r = uniforms.shape[1]
+        completions = np.repeat(np.where(observed, X, 0.0)[:, None, :], r, axis=1)
+        log_proposal = np.zeros((len(X), r))
+        for part in self._parts(X, observed, width=r):
+            holes = part.block.row_holes
+            factor = np.sqrt(inflation) * part.inverse_factor.swapaxes(1, 2)[part.block.owner]
+            noise = np.zeros((len(holes), r, holes.shape[1]))
+            for j in range(holes.shape[1] - 1, -1, -1):
+                centre = part.centre[:, j, None] + np.einsum("mrk,mk->mr", noise, factor[:, j])
+                width = factor[:, j, j, None]
+                ends = [(b[holes[:, j]][:, None] - centre) / width for b in bounds]
+                u = uniforms[part.rows, :, holes[:, j]]
+                noise[:, :, j], log_density = truncated_normal(u, *ends)
+                drawn = np.clip(
+                    centre + width * noise[:, :, j], *(b[holes[:, [j]]] for b in bounds)
+                )
+                completions[part.rows, :, holes[:, j]] = drawn
+                log_proposal[part.rows] += log_density - np.log(width)
+        return completions, log_proposal
+
     def _parts(
         self, X: np.ndarray, observed: np.ndarray, width: int = 1
     ) -> Iterator[ConditionalBlock]:
@@ -196,6 +247,22 @@ class GaussianConditional:
             yield ConditionalBlock(
                 block, rows, self.location[holes] - step[:, 0], inverse, log_factor
             )
+
+
+def truncated_normal(
+    uniform: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return standard normals between two bounds by inversion, with their log densities.
+
+    Computed in the tail that the interval lies in, where no digits are lost.
+    """
+    flip = lower > 0  # the upper tail is the mirror image of the lower one
+    a, b = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
+    log_a, log_b = log_ndtr(a), log_ndtr(b)
+    share = np.exp(np.minimum(log_a - log_b, 0.0))
+    log_mass = log_b + np.log1p(-np.minimum(share, 1 - 1e-15))
+    z = np.clip(ndtri_exp(log_b + np.log(share + uniform * (1 - share))), a, b)
+    return np.where(flip, -z, z), -0.5 * (z**2 + np.log(2 * np.pi)) - log_mass
 
 
 def _standard_log_density(

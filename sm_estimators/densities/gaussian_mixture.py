@@ -15,6 +15,7 @@ from sm_estimators._spec import spec, static
 from sm_estimators._typing import Observed, Params, Point, PRNGKey, Scalar
 from sm_estimators.densities._base import AbstractMarginalDensity
 from sm_estimators.densities.gaussian import Gaussian
+from sm_estimators.densities.transforms import mixed_score
 
 
 @spec
@@ -91,6 +92,18 @@ class GaussianMixture(AbstractMarginalDensity):
         """Return log Σ_c w_c N(x; μ_c, K_c⁻¹)."""
         terms = jax.vmap(lambda p: Gaussian().log_density(p, x))(params["components"])
         return logsumexp(terms + log_softmax(params["logits"]))
+
+    def score_and_curvature(self, params: Params, x: Point) -> tuple[Point, Point]:
+        """Return the average score, and the average curvature plus the variance of the scores."""
+        parts, logits = params["components"], params["logits"]
+        terms = jax.vmap(lambda p: Gaussian().log_density(p, x))(parts) + log_softmax(logits)
+        scores, curvatures = jax.vmap(lambda p: Gaussian().score_and_curvature(p, x))(parts)
+        return mixed_score(jax.nn.softmax(terms), scores, curvatures)
+
+    def quantities(self, params: Params) -> dict[str, np.ndarray]:
+        """Return the proportions, means and covariances of the components."""
+        location, covariance = self.moments(params)
+        return {"weights": self.weights(params), "location": location, "covariance": covariance}
 
     def marginal_log_density(self, params: Params, x: Point, observed: Observed) -> Scalar:
         """Return the mixture of the components' marginals."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from sm_estimators._spec import spec, static
 from sm_estimators._typing import Params, Point, PRNGKey, Scalar
 from sm_estimators.densities._base import AbstractDensity
+from sm_estimators.densities.box import Box, outside_is_impossible
 
 
 @spec
@@ -22,6 +23,8 @@ class LogDensity(AbstractDensity):
     initial : callable
         Takes a JAX key and the number of columns, returns initial parameters. They should be
         unconstrained: put a positive number behind ``jnp.exp`` inside ``function``.
+    support : Box, optional
+        Where the density is positive, such as ``Box(lower=0.0)``. Default: the whole space.
 
     Examples
     --------
@@ -39,6 +42,7 @@ class LogDensity(AbstractDensity):
 
     function: Callable[[Params, Point], Scalar] = static()
     initial: Callable[[PRNGKey, int], Any] = static()
+    support: Box | None = None
 
     def __post_init__(self):
         for name in ("function", "initial"):
@@ -50,5 +54,5 @@ class LogDensity(AbstractDensity):
         return jax.tree.map(lambda a: jnp.asarray(a, float), self.initial(key, n_features))
 
     def log_density(self, params: Params, x: Point) -> Scalar:
-        """Return the user's log-density."""
-        return self.function(params, x)
+        """Return the user's log-density; −inf outside the support."""
+        return outside_is_impossible(self.support, x, self.function(params, x))

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -76,6 +77,20 @@ class MLPEnergy(AbstractDensity):
         bias = np.asarray(first["bias"], float) - centre @ weight
         gaussian = Gaussian().rescale(params["gaussian"], centre, scale)
         return {"gaussian": gaussian, "layers": [{"weight": weight, "bias": bias}, *rest]}
+
+    def score_and_curvature(self, params: Params, x: Point) -> tuple[Point, Point]:
+        """Return both by carrying first and second derivatives forward through the layers."""
+        *hidden, last = params["layers"]
+        h, first, second = x, jnp.eye(x.size, dtype=x.dtype), jnp.zeros((x.size, x.size), x.dtype)
+        for layer in hidden:
+            a = h @ layer["weight"] + layer["bias"]
+            first, second = first @ layer["weight"], second @ layer["weight"]
+            gate = jax.nn.sigmoid(a)
+            slope = gate * (1 + a * (1 - gate))
+            bend = gate * (1 - gate) * (2 + a * (1 - 2 * gate))
+            h, first, second = a * gate, slope * first, bend * first**2 + slope * second
+        score, curvature = Gaussian().score_and_curvature(params["gaussian"], x)
+        return score + (first @ last["weight"])[:, 0], curvature + (second @ last["weight"])[:, 0]
 
     def log_density(self, params: Params, x: Point) -> Scalar:
         """Return the Gaussian log-density plus the perceptron."""

@@ -18,6 +18,31 @@ def stein_score(log_density_fn: LogDensityFn) -> ScoreFn:
     return jax.grad(log_density_fn)
 
 
+def score_and_curvature(score_fn: ScoreFn, x: Point) -> tuple[Point, Point]:
+    """Return s(x) and the diagonal of ∇s(x).
+
+    A score function that knows its diagonal better says so in an attribute ``with_curvature``,
+    a function of x that returns both; otherwise it takes d Jacobian-vector products.
+    """
+    own = getattr(score_fn, "with_curvature", None)
+    if own is not None:
+        return own(x)
+    score, jvp = jax.linearize(score_fn, x)
+    return score, jnp.diagonal(jax.vmap(jvp)(jnp.eye(x.size, dtype=x.dtype)))
+
+
+def mixed_score(
+    weights: Float[Array, " r"], scores: Float[Array, "r d"], curvatures: Float[Array, "r d"]
+) -> tuple[Point, Point]:
+    """Return score and curvature of a sum of densities from those of its terms.
+
+    With weights w proportional to the terms, ∂_j log Σ = E_w s_j and
+    ∂_j² log Σ = E_w h_j + Var_w s_j.
+    """
+    score = weights @ scores
+    return score, weights @ (curvatures + (scores - score) ** 2)
+
+
 def condition(log_density_fn: LogDensityFn, x: Point, observed: Observed) -> LogDensityFn:
     """Clamp the seen coordinates to ``x``.
 

@@ -19,12 +19,15 @@ from sklearn.utils.validation import check_is_fitted
 from sm_estimators.estimators._constraints import COMMON
 from sm_estimators.estimators._table import read_table, read_weights, refill, refuse_few_rows
 from sm_estimators.estimators._warnings import (
+    warn_baseline,
     warn_empty_rows,
     warn_few_draws,
+    warn_few_rows_left,
     warn_never_together,
     warn_unconverged,
     warn_unsupported,
 )
+from sm_estimators.estimators.mechanisms import AbstractMechanism
 
 MAX_SEED = 2**31 - 1
 N_STARTS = 1024
@@ -126,8 +129,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
         FloatingPointError
             When the loss is not finite.
         """
+        from sm_estimators.estimators._diagnostics import missing_diagnostics
         from sm_estimators.estimators._draws import check_sampler
-        from sm_estimators.fitting import Table, fit_density
+        from sm_estimators.fitting import Table, fit_density, select_ridge
         from sm_estimators.missing import rule_name
 
         previous_width = getattr(self, "n_features_in_", None)
@@ -135,38 +139,57 @@ class BaseScoreMatching(BaseEstimator, ABC):
         weight = read_weights(sample_weight, X)
         density, objective = self._choices(X.shape[1])
         check_sampler(density, self.sampler)
-        rule = self._rule(density)
+        rule = self._rule(density, objective)
         refuse_few_rows(observed.any(axis=1) & (weight > 0), rule.keeps(observed), rule_name(rule))
         warn_empty_rows(observed)
         warn_never_together(observed)
+        warn_baseline(rule)
         settings = self._settings(density)
+        table = self._corrected(Table(X, observed, weight))
+        initial = self._previous(density) if previous_width == X.shape[1] else None
+        problem = {"seed": self._seed(self.random_state), "initial": initial}
+        if self.ridge == "held_out":
+            settings, held_out = select_ridge(
+                density, objective, rule, table, settings=settings, **problem
+            )
         warn_unsupported(rule, observed, settings.ridge)
-        fit = fit_density(
-            density,
-            objective,
-            rule,
-            Table(X, observed, weight),
-            seed=self._seed(self.random_state),
-            settings=settings,
-            initial=self._previous(density) if previous_width == X.shape[1] else None,
-        )
+        fit = fit_density(density, objective, rule, table, settings=settings, **problem)
         self._sums = None
         self._keep(fit, density, objective, rule)
+        self.ridge_ = settings.ridge
+        self.missing_diagnostics_ = missing_diagnostics(
+            fit, observed[weight > 0], held_out if self.ridge == "held_out" else None
+        )
         self._starts = self._completed(X[weight > 0], observed[weight > 0])
         if fit.interrupted:
             raise KeyboardInterrupt(fit.message)
         return self
 
-    def _rule(self, density):
+    def _corrected(self, table):
+        """Return the table with what a model of the mechanism adds to it."""
+        if not isinstance(self.mechanism, AbstractMechanism):
+            return table
+        names = getattr(self, "feature_names_in_", np.arange(table.X.shape[1]))
+        corrected = self.mechanism.corrected_table(table, names)
+        warn_few_rows_left(table.weight, corrected.weight)
+        return corrected
+
+    def _rule(self, density, objective):
         """Return the rule for holes, refused where it is no rule or needs another density."""
-        from sm_estimators.missing import AbstractMissing, Exact, resolve_rule
+        from sm_estimators.missing import AbstractMissing, Exact, Importance, resolve_rule
 
         if not isinstance(self.missing, (str, AbstractMissing)):
             raise ValueError(
                 "`missing` must be a name such as 'auto' or a rule such as Importance(n_draws=50); "
                 f"got {self.missing!r}."
             )
-        rule = resolve_rule(self.missing, mechanism=self.mechanism, density=density)
+        corrects = isinstance(self.mechanism, AbstractMechanism)
+        of = self.mechanism.of if corrects else self.mechanism
+        rule = resolve_rule(self.missing, mechanism=of, density=density)
+        if corrects:
+            if self.missing == "auto" and self.mechanism.describe() == "mnar":
+                rule = Importance()
+            rule = self.mechanism.corrected_rule(rule, objective)
         if isinstance(rule, Exact) and not has_marginals(density):
             raise ValueError(
                 "`missing='exact'` needs a density with closed-form marginals (Gaussian or "
@@ -186,6 +209,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         from sm_estimators.fitting import Settings
 
         given = {f: getattr(self, f.name) for f in fields(Settings) if hasattr(self, f.name)}
+        given = {f: value for f, value in given.items() if value != "held_out"}
         chosen = {"ridge": density.default_ridge, "max_iter": 5000 if density.neural else 1000}
         for f, value in given.items():
             if value is not None:
@@ -199,20 +223,15 @@ class BaseScoreMatching(BaseEstimator, ABC):
         self.density_, self.objective_ = density, objective
         self.params_ = fit.params
         self.missing_ = rule_name(rule)
+        corrects = isinstance(self.mechanism, AbstractMechanism)
+        self.mechanism_ = self.mechanism.describe() if corrects else self.mechanism
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
         self.loss_curve_ = fit.losses
         self._moments = fit.moments
-        sizes = fit.effective_sample_size
         self.missing_diagnostics_ = {}
-        if len(sizes):
-            low, median = np.quantile(sizes, [0.05, 0.5])
-            self.missing_diagnostics_ = {
-                "effective_sample_size_median": float(median),
-                "effective_sample_size_5_percent": float(low),
-            }
         self._describe()
-        warn_few_draws(sizes)
+        warn_few_draws(fit.effective_sample_size)
         warn_unconverged(fit, neural=density.neural)
 
     def _completed(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -252,7 +271,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         X, observed = read_table(self, X, reset=first)
         weight = read_weights(sample_weight, X)
         density, objective = self._choices(X.shape[1])
-        rule = self._rule(density)
+        rule = self._rule(density, objective)
         X, weight = addable(X, observed, weight, rule)
         n_parts = 1 if first else self._n_parts + 1
         # Every part has noise of its own, else small parts would repeat one another's.
@@ -344,7 +363,8 @@ class BaseScoreMatching(BaseEstimator, ABC):
         """Return what the samplers need."""
         from sm_estimators.estimators._draws import Fitted
 
-        return Fitted(self.density_, self.params_, self._moments, self._starts)
+        selection = getattr(self.mechanism, "log_propensity", None)
+        return Fitted(self.density_, self.params_, self._moments, self._starts, selection)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw rows from the fitted density.

@@ -6,14 +6,14 @@ in :mod:`sm_estimators.estimators._shorthand` and :mod:`sm_estimators.missing.me
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 COMMON: dict = {
     "objective": "no_validation",
     "missing": "no_validation",
     "mechanism": "no_validation",
     "sampler": "no_validation",
-    "ridge": [Interval(Real, 0, None, closed="left")],
+    "ridge": [Interval(Real, 0, None, closed="left"), StrOptions({"held_out"})],
     "max_iter": [Interval(Integral, 1, None, closed="left"), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from sm_estimators._patterns import sort_by_pattern
 from sm_estimators._typing import Params
 from sm_estimators.densities import AbstractDensity, AbstractMarginalDensity
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.estimators._shorthand import resolve_sampler
+from sm_estimators.missing.selection import LogPropensity, SelectedDensity
 from sm_estimators.samplers import draw, draw_conditional
 
 INFLATION = 1.5
@@ -22,6 +24,8 @@ class Fitted(NamedTuple):
     params: Params
     moments: tuple[np.ndarray, np.ndarray]
     starts: np.ndarray
+    selection: Any = None
+    """log φ(observed | x) of a mechanism that completions must heed."""
 
     def units(self) -> tuple[np.ndarray, np.ndarray]:
         """Return centre and scale of the columns."""
@@ -81,6 +85,8 @@ def chain_sample(fitted: Fitted, sampler: Any, n_samples: int, seed: int):
 def complete(fitted: Fitted, sampler: Any, X, observed, *, n_imputations: int, seed: int):
     """Return ``(m, n, d)`` completed tables and the diagnostics; seen cells keep their bits."""
     rng = np.random.default_rng(seed)
+    if fitted.selection is not None and not observed.all():
+        return selected_complete(fitted, sampler, X, observed, n_imputations, rng)
     if is_exact(fitted.density, sampler):
         draws = [
             fitted.density.sample_conditional(fitted.params, rng, X, observed)  # type: ignore[attr-defined]
@@ -96,6 +102,31 @@ def complete(fitted: Fitted, sampler: Any, X, observed, *, n_imputations: int, s
     return np.where(observed, X, centre + scale * Z), diagnostics
 
 
+def selected_complete(fitted: Fitted, sampler: Any, X, observed, n_imputations: int, rng):
+    """Return tables completed given the rows and their patterns, and the worst diagnostics."""
+    centre, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    if fitted.density.standardised:
+        centre, scale = fitted.units()
+        fitted = fitted.standardised()
+    log_propensity = LogPropensity(fitted.selection).in_units(centre, scale)
+    sampler = "auto" if sampler == "exact" else sampler
+    tables = np.repeat(X[None], n_imputations, axis=0)
+    worst: dict[str, Any] = {}
+    order, starts = sort_by_pattern(observed)
+    for rows in np.split(order, starts[1:-1]):
+        seen = observed[rows]
+        if seen.all():
+            continue
+        density = SelectedDensity(fitted.density, log_propensity, seen[0])
+        one = fitted._replace(density=density)
+        Z = (X[rows] - centre) / scale
+        drawn, found = chain_complete(one, sampler, Z, seen, n_imputations, rng)
+        tables[:, rows] = np.where(seen, X[rows], centre + scale * drawn)
+        if not worst or found["r_hat"] > worst["r_hat"]:
+            worst = found
+    return tables, worst
+
+
 def chain_complete(fitted: Fitted, sampler: Any, X, observed, n_imputations: int, rng):
     """Return completed tables, every row with chains of its own."""
     conditional = GaussianConditional(*fitted.moments)
@@ -109,14 +140,6 @@ def chain_complete(fitted: Fitted, sampler: Any, X, observed, n_imputations: int
         params=fitted.params,
         starts=np.stack(starts),
         observed=observed,
-        scale=lambda rows: conditional_factors(conditional.precision, observed[rows]),
+        scale=lambda rows: conditional.factors(observed[rows]),
     )
     return np.where(observed, X, draws[:n_imputations]), diagnostics._asdict()
-
-
-def conditional_factors(precision: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Return a factor of the conditional covariance of the holes of every row, (n, d, d)."""
-    hole = ~observed
-    both = hole[:, :, None] & hole[:, None, :]
-    masked = np.where(both, precision, np.eye(precision.shape[0]))
-    return np.where(both, np.linalg.cholesky(np.linalg.inv(masked)), 0.0)

@@ -5,7 +5,11 @@ from typing import Any
 
 SHORTHAND: dict[str, dict[str, str]] = {
     "density": {"gaussian": "Gaussian", "mixture": "GaussianMixture", "energy": "MLPEnergy"},
-    "objective": {"explicit": "Explicit", "sliced": "Sliced", "denoising": "Denoising"},
+    "objective": {
+        "explicit": "Explicit",
+        "sliced": "Sliced",
+        "denoising": "Denoising",
+    },
     "sampler": {"mala": "MALA", "ula": "ULA", "nuts": "NUTS"},
 }
 """Public names that strings stand for. Each is imported on first use: NUTS alone needs NumPyro."""
@@ -44,11 +48,21 @@ def base(kind: str) -> type:
     }[kind]
 
 
-def resolve_objective(objective: Any, n_features: int | None) -> Any:
-    """Return the loss; "auto" is explicit up to 10 columns and sliced above."""
+def resolve_objective(objective: Any, n_features: int | None, support: Any = None) -> Any:
+    """Return the loss; "auto" is explicit up to 10 columns and sliced above, weighted in a box."""
     if isinstance(objective, str) and objective == "auto":
+        if support is not None:
+            from sm_estimators.objectives import Weighted
+
+            return Weighted(support)
         objective = "explicit" if (n_features or 0) <= MOST_EXPLICIT else "sliced"
-    return resolve("objective", objective)
+    chosen = resolve("objective", objective)
+    if support is not None and not hasattr(chosen, "support"):
+        raise ValueError(
+            f"`objective={objective!r}` ignores the boundary of the support, where integration by "
+            "parts leaves a term. Use 'auto' or Weighted(support, cap=...)."
+        )
+    return chosen
 
 
 def resolve_sampler(sampler: Any) -> Any:

@@ -57,13 +57,36 @@ def warn_unsupported(rule, observed: np.ndarray, ridge: float) -> None:
         )
 
 
+def warn_baseline(rule) -> None:
+    """Warn about a rule that is there for comparisons only."""
+    from sm_estimators.missing import rule_name
+
+    if not rule.valid_under:
+        warn_user(
+            f"`missing={rule_name(rule)!r}` is biased under every mechanism; it is there to be "
+            "compared with. Use `missing='auto'` for a fit."
+        )
+
+
+def warn_few_rows_left(before: np.ndarray, after: np.ndarray) -> None:
+    """Warn where the weights of a mechanism leave few rows."""
+    sizes = [w.sum() ** 2 / (w**2).sum() for w in (before, after)]
+    if sizes[1] < 0.2 * sizes[0]:
+        warn_user(
+            f"The inverse propensities leave {sizes[1]:.0f} of {sizes[0]:.0f} effective rows: few "
+            "rows stand for many. Leave predictors out that decide little, or use "
+            "`missing='imputation'` with `mechanism='mar'`."
+        )
+
+
 def warn_few_draws(effective_sample_size: np.ndarray) -> None:
     """Warn where the importance weights of the holes leave too few draws."""
     if len(effective_sample_size) and (median := np.median(effective_sample_size)) < 5:
         warn_user(
             f"The weights leave a median of {median:.2g} effective draws per row with holes, and "
             "fewer than 5 cannot be trusted. Raise `n_draws` of the rule, such as "
-            "`missing=Importance(n_draws=100)`, or use heavier tails (`degrees_of_freedom=5`)."
+            "`missing=Importance(n_draws=100)`, or let the draws follow the model: "
+            "`missing='variational'`."
         )
 
 

@@ -1,6 +1,9 @@
 """The exponential-family estimator."""
 
+from numbers import Real
 from typing import ClassVar
+
+from sklearn.utils._param_validation import Interval
 
 from sm_estimators.estimators._base import BaseScoreMatching
 from sm_estimators.estimators._constraints import COMMON, DETERMINISTIC
@@ -18,8 +21,12 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         does not.
     base_measure : callable, optional
         JAX function of one row that returns log h(x). Default: zero.
-    objective : {"explicit", "sliced", "denoising"} or objective, default="explicit"
-        The loss. Pass a spec for its settings, such as ``Denoising(noise_scale=0.2)``.
+    support : Box, optional
+        Where the density is positive, such as ``Box(lower=0.0)``; values outside are an error.
+        Default: the whole space.
+    objective : {"auto", "explicit", "sliced", "denoising"} or objective, default="auto"
+        The loss; "auto" is explicit, and weighted by the distance to the boundary in a box. Pass a
+        spec for its settings, such as ``Denoising(noise_scale=0.2)`` or ``Weighted(box, cap=0.5)``.
     missing : {"auto", "complete_case", "importance", "imputation"} or rule, default="auto"
         What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
         importance under MCAR, imputation under MAR.
@@ -30,7 +37,12 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
     sampler : {"auto", "mala", "ula", "nuts"} or sampler, default="auto"
         How to draw, by chains; "auto" is MALA.
     ridge : float, default=1e-6
-        Penalty ½·ridge·Σ Γ_ii θ_i², Γ the matrix of the quadratic loss.
+        Penalty ½·ridge·Σ Γ_ii θ_i², Γ the matrix of the quadratic loss. "held_out" chooses it by
+        the held-out loss; see ``ridge_`` and ``missing_diagnostics_``.
+    l1 : float, default=0.0
+        Penalty l1·Σ |θ_i| over the parameters that ``sparse`` names.
+    sparse : array-like of bool, shape (k,), optional
+        Which parameters ``l1`` applies to. Default: all.
     max_iter : int, optional
         Most iterations: steps of EM or L-BFGS (default 1000); complete rows need none.
     tol : float, default=1e-6
@@ -90,6 +102,9 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         **DETERMINISTIC,
         "statistics": [callable, None],
         "base_measure": [callable, None],
+        "support": "no_validation",
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "sparse": ["array-like", None],
     }
 
     def __init__(
@@ -97,11 +112,14 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         statistics=None,
         *,
         base_measure=None,
-        objective="explicit",
+        support=None,
+        objective="auto",
         missing="auto",
         mechanism="mcar",
         sampler="auto",
         ridge=1e-6,
+        l1=0.0,
+        sparse=None,
         max_iter=None,
         tol=1e-6,
         warm_start=False,
@@ -110,11 +128,14 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
     ):
         self.statistics = statistics
         self.base_measure = base_measure
+        self.support = support
         self.objective = objective
         self.missing = missing
         self.mechanism = mechanism
         self.sampler = sampler
         self.ridge = ridge
+        self.l1 = l1
+        self.sparse = sparse
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -123,11 +144,17 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
 
     def _choices(self, n_features):
         """Return the family of the statistics."""
-        from sm_estimators.densities import ExponentialFamily, pairwise_statistics
+        from sm_estimators.densities import Box, ExponentialFamily, pairwise_statistics
 
+        if self.support is not None and not isinstance(self.support, Box):
+            raise ValueError(f"`support` must be a Box or None; got {self.support!r}.")
         statistics = pairwise_statistics if self.statistics is None else self.statistics
-        family = ExponentialFamily(statistics, self.base_measure)
-        return family, resolve_objective(self.objective, n_features)
+        sparse = None if self.sparse is None else tuple(bool(flag) for flag in self.sparse)
+        family = ExponentialFamily(statistics, self.base_measure, self.support, sparse)
+        # Γ needs the trace for every statistic anyway: explicit, however many columns.
+        explicit = self.objective == "auto" and self.support is None
+        objective = "explicit" if explicit else self.objective
+        return family, resolve_objective(objective, n_features, self.support)
 
     def _describe(self) -> None:
         """Hang θ on the estimator."""

@@ -144,4 +144,5 @@ class ScoreMatchingEstimator(BaseScoreMatching):
 
     def _choices(self, n_features):
         """Resolve names."""
-        return resolve("density", self.density), resolve_objective(self.objective, n_features)
+        density = resolve("density", self.density)
+        return density, resolve_objective(self.objective, n_features, density.support)

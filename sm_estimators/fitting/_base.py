@@ -13,7 +13,7 @@ import numpy as np
 
 from sm_estimators._typing import Params
 from sm_estimators.densities import AbstractDensity
-from sm_estimators.missing import AbstractMissing, Rows
+from sm_estimators.missing import AbstractMissing, Placed, Rows
 from sm_estimators.objectives import AbstractObjective
 
 
@@ -22,6 +22,8 @@ class Settings:
     """How long and how hard to optimise; each solver reads what concerns it."""
 
     ridge: float = 1e-6
+    l1: float = 0.0
+    max_eigenvalue: float = float("inf")
     max_iter: int = 1000
     tol: float = 1e-6
     learning_rate: float = 1e-3
@@ -33,7 +35,10 @@ class Settings:
 
 
 class Problem(NamedTuple):
-    """A loss to minimise over the parameters of a density."""
+    """A loss to minimise over the parameters of a density.
+
+    ``table`` is what ``rows`` were prepared from: rules whose draws follow the density need it.
+    """
 
     density: AbstractDensity
     objective: AbstractObjective
@@ -41,6 +46,19 @@ class Problem(NamedTuple):
     rows: Rows
     initial: Params
     key: Any
+    table: Placed | None = None
+
+
+class Round(NamedTuple):
+    """One optimisation of a fit whose draws are refreshed: how even the weights were after it."""
+
+    effective_sample_size: float
+    """Median over the rows with holes."""
+    effective_sample_size_5_percent: float
+    change: float
+    """Largest change of a parameter against the round before, relative; NaN in the first."""
+    loss: float
+    """The last loss; NaN where the solver keeps none."""
 
 
 @dataclass
@@ -50,7 +68,8 @@ class Fit:
     ``losses`` is the course of the loss (held-out where rows were held out), ``message`` says in
     a sentence why the solver stopped, ``interrupted`` that the user stopped it. ``moments`` are
     those of a Gaussian fitted to the same table, ``effective_sample_size`` the number of draws
-    that the weights leave of each row with holes.
+    that the weights leave of each row with holes, ``n_holes`` how many holes these rows have,
+    ``rounds`` the course of a fit whose draws are refreshed.
     """
 
     params: Params
@@ -61,6 +80,8 @@ class Fit:
     interrupted: bool = False
     moments: tuple[np.ndarray, np.ndarray] | None = None
     effective_sample_size: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    n_holes: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    rounds: tuple[Round, ...] = ()
 
 
 def relative_change(old: Params, new: Params) -> float:

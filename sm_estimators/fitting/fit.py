@@ -4,11 +4,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_softmax, logsumexp
 
-from sm_estimators._chunks import map_rows, rows_within
+from sm_estimators._chunks import map_rows
 from sm_estimators._precision import cast, double_precision, to_numpy
 from sm_estimators._typing import Params
 from sm_estimators.densities import AbstractDensity, AbstractExponentialFamily, Gaussian
@@ -18,21 +16,27 @@ from sm_estimators.fitting.gaussian import fit_gaussian
 from sm_estimators.fitting.lbfgs import fit_lbfgs
 from sm_estimators.fitting.minibatch import fit_minibatch
 from sm_estimators.fitting.quadratic import fit_quadratic, normal_equations, solve
-from sm_estimators.missing import AbstractMissing, CompleteCase, Rows, log_density_ratios
+from sm_estimators.fitting.rounds import fit_rounds, within_support
+from sm_estimators.missing import AbstractMissing, CompleteCase, Placed
 from sm_estimators.missing.gaussian_em import gaussian_em
 from sm_estimators.objectives import AbstractObjective
 
 
 class Table(NamedTuple):
-    """A table with holes: values (n, d), what was seen (n, d), weights (n,)."""
+    """A table with holes: values (n, d), what was seen (n, d), weights (n,).
+
+    ``tilt`` (n, d) is what a mechanism adds to the score of the seen part of every row, or None.
+    """
 
     X: np.ndarray
     observed: np.ndarray
     weight: np.ndarray
+    tilt: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows."""
-        return Table(self.X[rows], self.observed[rows], self.weight[rows])
+        tilt = None if self.tilt is None else self.tilt[rows]
+        return Table(self.X[rows], self.observed[rows], self.weight[rows], tilt)
 
 
 def fit_density(
@@ -47,27 +51,52 @@ def fit_density(
 ) -> Fit:
     """Fit a density to a table; ``initial`` overrides the starting point."""
     table = table.take(rule.keeps(table.observed) & (table.weight > 0))
-    if table.observed.all():
+    refuse_outside(density, table)
+    if table.observed.all() and not selects(rule):
         rule = CompleteCase()
-    if isinstance(density, Gaussian):
+    if isinstance(density, Gaussian) and table.tilt is None and not selects(rule):
         fit = fit_gaussian(rule, table, objective, settings)
         if fit is not None:
             return replace(fit, moments=density.moments(fit.params))
     moments = table_moments(table, settings)
     centre, scale = units(density, moments)
-    table = distinct(table._replace(X=(table.X - centre) / scale))
+    tilt = None if table.tilt is None else table.tilt * scale
+    table = distinct(table._replace(X=(table.X - centre) / scale, tilt=tilt))
     if initial is not None and density.standardised:
         initial = density.rescale(initial, -centre / scale, 1 / scale)
     in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
     # A neural energy learns from standardised columns, and its noise is measured in them.
-    objective = objective if density.neural else objective.rescale(scale)
+    objective = objective if density.neural else objective.rescale(scale, centre)
+    if selects(rule):
+        log_propensity = rule.log_propensity.in_units(centre, scale)  # type: ignore[attr-defined]
+        rule = replace(rule, log_propensity=log_propensity)  # type: ignore[type-var]
     problem = pose(density, objective, rule, table, in_units, seed, initial)
     check_finite(problem)
-    fit = solver(density, problem)(problem, settings)
-    fit = replace(fit, moments=moments, effective_sample_size=draws_left(problem, fit.params))
+    fit = fit_rounds(problem, settings, solver(density, problem))
+    fit = replace(fit, moments=moments)
     if density.standardised:
         fit = replace(fit, params=density.rescale(fit.params, centre, scale))
     return replace(fit, params=to_numpy(fit.params))
+
+
+def selects(rule: AbstractMissing) -> bool:
+    """Return whether the pattern of a row says something about its values: complete rows too."""
+    return getattr(rule, "log_propensity", None) is not None
+
+
+def refuse_outside(density: AbstractDensity, table: Table) -> None:
+    """Raise `ValueError` for seen values outside the support of the density."""
+    if density.support is None:
+        return
+    lower, upper = density.support.bounds(table.X.shape[1])
+    outside = table.observed & ((lower > table.X) | (upper < table.X))
+    if outside.any():
+        row, column = np.argwhere(outside)[0]
+        raise ValueError(
+            f"`X` has {outside.sum()} values outside the support of the density, the first in "
+            f"column {column}: {table.X[row, column]:g} is not between {lower[column]:g} and "
+            f"{upper[column]:g}. Widen the support, or drop these rows."
+        )
 
 
 def table_moments(table: Table, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -101,15 +130,25 @@ def pose(density, objective, rule, table: Table, moments, seed: int, initial) ->
     """Draw what the rule needs, find a starting point and state the problem."""
     density, objective, rule = cast((density, objective, rule), np.float64)
     rng, key = np.random.default_rng(seed), jax.random.key(seed)
-    rows = rule.prepare(rng, *table, moments)
+    placed = Placed(table.X, table.observed, table.weight, moments, density.support, table.tilt)
+    rows = rule.prepare(rng, placed)
     if initial is None:
-        X = GaussianConditional(*moments).draw(rng, table.X, table.observed)
-        if isinstance(density, AbstractExponentialFamily):
-            filled = CompleteCase().prepare(rng, X, np.ones(X.shape, bool), table.weight, moments)
-            initial = solve(normal_equations(density, objective, filled, key), ridge=1e-6)
-        else:
-            initial = density.warm_start(key, X)
-    return Problem(density, objective, rule, rows, cast(initial, np.float64), key)
+        initial = first_guess(rng, key, density, objective, placed)
+    problem = Problem(density, objective, rule, rows, cast(initial, np.float64), key, placed)
+    return problem._replace(rows=within_support(problem, rows))
+
+
+def first_guess(rng, key, density, objective, table: Placed) -> Params:
+    """Return the parameters to start from: those of the table, filled by a Gaussian."""
+    bounds = None if table.support is None else table.support.bounds(table.X.shape[1])
+    draws, _ = GaussianConditional(*table.moments).propose(
+        rng, table.X, table.observed, 1, inflation=1.0, bounds=bounds
+    )
+    filled = table._replace(X=draws[:, 0], observed=np.ones(table.X.shape, bool), tilt=None)
+    if not isinstance(density, AbstractExponentialFamily):
+        return density.warm_start(key, filled.X)
+    rows = CompleteCase().prepare(rng, filled)
+    return solve(normal_equations(density, objective, rows, key), ridge=1e-6)
 
 
 @double_precision
@@ -138,33 +177,8 @@ def solver(density: AbstractDensity, problem: Problem):
     """Return the solver for the problem."""
     if density.neural:
         return fit_minibatch
-    has_draws = problem.rows.completions.shape[1] > 0
-    if isinstance(density, AbstractExponentialFamily) and (problem.rule.iterative or not has_draws):
+    completed = problem.rule.fills_in or problem.rows.observed.all()
+    plain = problem.rows.tilt is None and not (selects(problem.rule) and not problem.rule.fills_in)
+    if isinstance(density, AbstractExponentialFamily) and completed and plain:
         return fit_quadratic
     return fit_lbfgs
-
-
-@double_precision
-def draws_left(problem: Problem, params: Params) -> np.ndarray:
-    """Return the effective number of draws, (Σw)²/Σw², of every row with holes."""
-    rows = problem.rows
-    incomplete = ~rows.observed.all(axis=1)
-    if rows.completions.shape[1] == 0 or not incomplete.any():
-        return np.zeros(0)
-    some = jax.tree.map(lambda a: a[incomplete], rows)
-    return map_rows(
-        lambda chunk: effective_sample_sizes(problem.density, params, chunk),
-        some,
-        max_rows=rows_within(some.completions[0].size),
-    )
-
-
-@jax.jit
-def effective_sample_sizes(density, params, rows: Rows):
-    """Return the effective sample size of the importance weights of every row."""
-
-    def one(row):
-        log_weights = log_softmax(log_density_ratios(density, params, row))
-        return jnp.exp(-logsumexp(2 * log_weights))
-
-    return jax.vmap(one)(rows)

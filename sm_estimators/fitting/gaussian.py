@@ -75,7 +75,7 @@ def as_fit(location: np.ndarray, covariance: np.ndarray, smoothing: float, **cou
 
 def fit_gaussian(rule, table, objective, settings: Settings) -> Fit | None:
     """Return the closed-form fit, or None for a rule that has none."""
-    X, observed, weight = table
+    X, observed, weight = table[:3]
     if observed.all():
         return fit_moments(
             row_moments(X, weight), ridge=settings.ridge, smoothing=objective.smoothing

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from scipy.optimize import minimize
 from tqdm.auto import tqdm
 
 from sm_estimators._precision import double_precision, to_numpy
@@ -22,6 +21,7 @@ from sm_estimators.fitting._base import (
 )
 from sm_estimators.fitting.empirical_loss import empirical_loss, loss_chunks
 from sm_estimators.fitting.quadratic import expectation
+from sm_estimators.fitting.sparse import minimise_l1, sparse_parameters
 
 value_and_gradient = jax.jit(jax.value_and_grad(empirical_loss, argnums=5))
 
@@ -68,12 +68,11 @@ def minimise(problem: Problem, settings: Settings, *, max_iter: int) -> Fit:
             bar.update()
             bar.set_postfix(loss=f"{losses[-1]:.6g}", refresh=False)
 
-        limits = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 20}
-        result = minimize(
+        limits = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 60}
+        result = minimise_l1(
             within_range(loss),
             np.asarray(start),
-            jac=True,
-            method="L-BFGS-B",
+            settings.l1 * sparse_parameters(problem.density, len(start)),
             callback=report,
             options={**limits, "gtol": settings.tol, "ftol": 1e-12},
         )

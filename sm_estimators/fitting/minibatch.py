@@ -82,7 +82,7 @@ def held_out_chunk(key, index, problem: Problem, params, rows: Rows):
 
 def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
     """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds."""
-    problem = cast(problem._replace(key=None), np.float32)._replace(key=problem.key)
+    problem = cast(problem._replace(key=None, table=None), np.float32)._replace(key=problem.key)
     training, held_out = split(problem, settings.validation_fraction)
     batch_size = min(settings.batch_size, len(training.rows.X))
     weights = np.asarray(training.rows.weight, np.float64)

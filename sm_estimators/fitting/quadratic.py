@@ -24,6 +24,7 @@ from sm_estimators.fitting._base import (
     relative_change,
 )
 from sm_estimators.fitting.empirical_loss import expected_rows, loss_chunks
+from sm_estimators.fitting.sparse import minimise_l1, sparse_parameters
 from sm_estimators.missing import Rows
 from sm_estimators.objectives import AbstractObjective
 
@@ -94,8 +95,10 @@ def chunk_equations(key, index, objective, density, X, weight):
     return A.T @ A, A.T @ residual + linear.sum(axis=0)
 
 
-def solve(equations: NormalEquations, *, ridge: float) -> np.ndarray:
-    """Return the minimiser of the mean loss plus ½·ridge·Σ Γ_ii θ_i²."""
+def solve(
+    equations: NormalEquations, *, ridge: float, penalty: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the minimiser of the mean loss plus ½·ridge·Σ Γ_ii θ_i² (+ Σ penalty_i |θ_i|)."""
     gram, linear = equations.gram / equations.weight, equations.linear / equations.weight
     if not (np.isfinite(gram).all() and np.isfinite(linear).all()):
         raise non_finite_loss("at the start of the fit")
@@ -114,21 +117,30 @@ def solve(equations: NormalEquations, *, ridge: float) -> np.ndarray:
             f"linearly dependent over the {equations.weight:g} rows. Drop duplicated columns or "
             "statistics, add rows, or set `ridge` above 0."
         ) from error
-    return -linalg.cho_solve(factor, linear / scale) / scale
+    dense = -linalg.cho_solve(factor, linear / scale)
+    if penalty is None or not penalty.any():
+        return dense / scale
+
+    def loss(z: np.ndarray) -> tuple[float, np.ndarray]:
+        slope = matrix @ z
+        return 0.5 * z @ slope + z @ linear / scale, slope + linear / scale
+
+    options = {"maxiter": 10_000, "maxfun": 100_000, "gtol": 1e-9, "ftol": 0.0, "maxcor": 30}
+    return minimise_l1(loss, dense, penalty / scale, options=options).x / scale
 
 
 def fit_quadratic(problem: Problem, settings: Settings) -> Fit:
     """Solve complete rows at once; with holes, alternate expectation and solution."""
-    density, objective, rule, rows, theta, key = problem
+    density, objective, rule, rows, theta, key, _ = problem
     if not rule.iterative or rows.completions.shape[1] == 0:
         equations = normal_equations(density, objective, rows, key)
-        return Fit(solve(equations, ridge=settings.ridge))
+        penalty = settings.l1 * sparse_parameters(density, len(equations.linear))
+        return Fit(solve(equations, ridge=settings.ridge, penalty=penalty))
     for iteration in range(1, settings.max_iter + 1):
         weighted = expectation(problem, theta)
-        previous, theta = (
-            theta,
-            solve(normal_equations(density, objective, weighted, key), ridge=settings.ridge),
-        )
+        equations = normal_equations(density, objective, weighted, key)
+        penalty = settings.l1 * sparse_parameters(density, len(theta))
+        previous, theta = theta, solve(equations, ridge=settings.ridge, penalty=penalty)
         if relative_change(previous, theta) < settings.tol:
             return Fit(theta, iteration, message="the parameters no longer change")
     return Fit(theta, settings.max_iter, converged=False, message="`max_iter` was reached")

@@ -7,7 +7,8 @@ from sm_estimators.densities import AbstractDensity, Gaussian
 from sm_estimators.fitting._base import Fit, Settings
 from sm_estimators.fitting.gaussian import Moments, fit_moments, regularised, row_moments
 from sm_estimators.fitting.quadratic import NormalEquations, normal_equations, solve
-from sm_estimators.missing import CompleteCase
+from sm_estimators.fitting.sparse import sparse_parameters
+from sm_estimators.missing import CompleteCase, Placed
 from sm_estimators.objectives import AbstractObjective
 
 
@@ -36,8 +37,8 @@ def add_rows(
     if isinstance(density, Gaussian):
         return Sums(moments, None)
     seen = np.ones(X.shape, bool)
-    pair = moments.mean, moments.scatter
-    rows = CompleteCase().prepare(np.random.default_rng(seed), X, seen, weight, pair)
+    table = Placed(X, seen, weight, (moments.mean, moments.scatter))
+    rows = CompleteCase().prepare(np.random.default_rng(seed), table)
     return Sums(moments, normal_equations(density, objective, rows, jax.random.key(seed)))
 
 
@@ -49,7 +50,8 @@ def fit_sums(
     if sums.equations is None:
         fit = fit_moments(moments, ridge=settings.ridge, smoothing=objective.smoothing)
     else:
-        fit = Fit(solve(sums.equations, ridge=settings.ridge))
+        penalty = settings.l1 * sparse_parameters(density, len(sums.equations.linear))
+        fit = Fit(solve(sums.equations, ridge=settings.ridge, penalty=penalty))
     covariance = regularised(moments.scatter / moments.weight, max(settings.ridge, 1e-8))
     fit.moments = moments.mean, covariance
     return fit

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from sm_estimators._spec import spec
-from sm_estimators._typing import LogDensityFn, Params
+from sm_estimators._typing import LogDensityFn, Params, ScoreFn
 from sm_estimators.densities import AbstractDensity
 from sm_estimators.missing._base import AbstractMissing, Rows
+from sm_estimators.missing.scores import DensityScore
 
 
 @spec
@@ -31,3 +32,8 @@ class CompleteCase(AbstractMissing):
         """Return the density of the whole row."""
         del row
         return partial(density.log_density, params)
+
+    def observed_score(self, density: AbstractDensity, params: Params, row: Rows) -> ScoreFn:
+        """Return the score of the whole row."""
+        del row
+        return DensityScore(density, params)

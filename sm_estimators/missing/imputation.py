@@ -6,9 +6,10 @@ from jax.nn import log_softmax
 
 from sm_estimators._spec import spec
 from sm_estimators._typing import Objective, Params, PRNGKey, Scalar
-from sm_estimators.densities import AbstractDensity, stein_score
-from sm_estimators.missing._base import Rows, log_density_ratios
-from sm_estimators.missing.proposal import AbstractProposed
+from sm_estimators.densities import AbstractDensity
+from sm_estimators.missing._base import Rows
+from sm_estimators.missing.proposed import AbstractProposed
+from sm_estimators.missing.scores import DensityScore
 
 
 @spec
@@ -25,10 +26,13 @@ class Imputation(AbstractProposed):
     ----------
     n_draws : int, default=20
         Draws per row.
-    inflation : float, default=1.5
-        Factor on the covariance of the Gaussian-EM conditional the draws come from.
-    degrees_of_freedom : float, default=inf
-        Of a multivariate t proposal, for models with heavier tails than a Gaussian.
+    proposal : proposal, default=GaussianProposal()
+        Where the draws come from; ``LangevinChains()`` for densities no Gaussian resembles.
+    n_refreshes : int, default=0
+        How often the proposal follows the fitted model and draws anew; the second half of the
+        rounds is averaged. With chains, some 20.
+    log_propensity : callable, optional
+        As for :class:`Importance`.
 
     Examples
     --------
@@ -38,11 +42,12 @@ class Imputation(AbstractProposed):
 
     valid_under = frozenset({"mcar", "mar"})
     iterative = True
+    fills_in = True
 
     def expectation(self, density: AbstractDensity, params: Params, row: Rows) -> Rows:
         """Return the row with its log weights normalised at ``params``."""
         frozen = jax.lax.stop_gradient(params)
-        return row._replace(log_weights=log_softmax(log_density_ratios(density, frozen, row)))
+        return row._replace(log_weights=log_softmax(self.log_ratios(density, frozen, row)))
 
     def loss(
         self,
@@ -53,7 +58,7 @@ class Imputation(AbstractProposed):
         row: Rows,
     ) -> Scalar:
         """Return the weighted complete-data loss; ``row`` must come from ``expectation``."""
-        score_fn = stein_score(lambda x: density.log_density(params, x))
+        score_fn = DensityScore(density, params)
         seen = jnp.ones_like(row.observed)
         losses = jax.vmap(lambda z: objective(key, score_fn, z, seen))(row.completions)
         return jnp.exp(row.log_weights) @ losses

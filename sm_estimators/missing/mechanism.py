@@ -8,6 +8,9 @@ from sm_estimators.missing.complete_case import CompleteCase
 from sm_estimators.missing.exact import Exact
 from sm_estimators.missing.importance import Importance
 from sm_estimators.missing.imputation import Imputation
+from sm_estimators.missing.persistent_chains import PersistentChains
+from sm_estimators.missing.variational import Variational
+from sm_estimators.missing.zeroed import Zeroed
 
 Mechanism = Literal["mcar", "mar"]
 RULES: dict[str, type[AbstractMissing]] = {
@@ -15,6 +18,9 @@ RULES: dict[str, type[AbstractMissing]] = {
     "importance": Importance,
     "imputation": Imputation,
     "exact": Exact,
+    "variational": Variational,
+    "persistent_chains": PersistentChains,
+    "zeroed": Zeroed,
 }
 
 
@@ -31,23 +37,25 @@ def resolve_rule(
 
     Gaussians are fitted by EM, mixtures by their exact marginals, everything else by importance
     weighting; under MAR always by imputation, the only rule here that is consistent without a
-    model of the mechanism.
+    model of the mechanism. Baselines without any validity are let through: who asks for them by
+    name knows.
     """
     if mechanism not in get_args(Mechanism):
         raise ValueError(
-            f"`mechanism` must be 'mcar' or 'mar'; got {mechanism!r}. Data that are missing not "
-            "at random need a model of the mechanism, which no rule here has."
+            f"`mechanism` must be 'mcar', 'mar', InversePropensity(), PropensityTilt() or "
+            f"NotAtRandom(log_propensity); got {mechanism!r}."
         )
     if isinstance(missing, str):
         rule = RULES[missing]() if missing in RULES else default_rule(missing, mechanism, density)
     else:
         rule = missing
     valid = [name for name, kind in RULES.items() if mechanism in kind.valid_under]
-    if mechanism not in rule.valid_under:
+    if rule.valid_under and mechanism not in rule.valid_under:
         raise ValueError(
             f"`missing={rule_name(rule)!r}` is biased when `mechanism={mechanism!r}`: it ignores "
             "that the chance of being seen depends on the seen values. Valid: "
-            f"{', '.join(map(repr, valid))} (or 'auto')."
+            f"{', '.join(map(repr, valid))} (or 'auto'), or a model of that chance: "
+            "`mechanism=InversePropensity()`."
         )
     return rule
 

@@ -12,8 +12,9 @@ coordinates, and the expectation of the loss over rows and keys must be minimal 
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from sm_estimators._typing import Observed, Point, PRNGKey, Scalar, ScoreFn
@@ -22,15 +23,25 @@ from sm_estimators._typing import Observed, Point, PRNGKey, Scalar, ScoreFn
 class AbstractObjective(ABC):
     """A score-matching loss of one row, ½‖r‖² + l."""
 
+    uses_curvature: ClassVar[bool] = False
+    """Whether ``terms`` reads the score function through ``score_and_curvature`` alone."""
+
     @property
     def smoothing(self) -> Any:
         """Variance of the noise whose density is fitted in place of the data's; 0 for none."""
         return 0.0
 
-    def rescale(self, scale: Any) -> "AbstractObjective":
-        """Return the objective for columns divided by ``scale``; itself where it has no units."""
-        del scale
+    def rescale(self, scale: Any, centre: Any = 0.0) -> "AbstractObjective":
+        """Return the objective for columns minus ``centre``, divided by ``scale``.
+
+        Itself where it has no units.
+        """
+        del scale, centre
         return self
+
+    def coordinate_weights(self, x: Point) -> Point:
+        """Return what multiplies ½s_j² of every coordinate, on average over keys; 1 by default."""
+        return jnp.ones_like(x)
 
     @abstractmethod
     def terms(

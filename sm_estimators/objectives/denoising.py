@@ -55,8 +55,9 @@ class Denoising(AbstractObjective):
         """σ²: the fitted density is that of the data plus noise of this variance."""
         return self.noise_scale**2
 
-    def rescale(self, scale: Any) -> "Denoising":
+    def rescale(self, scale: Any, centre: Any = 0.0) -> "Denoising":
         """Return the same noise in the units of columns divided by ``scale``."""
+        del centre
         return replace(self, noise_scale=self.noise_scale / scale)
 
     def terms(
