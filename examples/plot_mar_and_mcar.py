@@ -30,6 +30,10 @@ def make_holes(mechanism, seed):
 # ----------------------------------------------------------------
 # Dropping incomplete rows, and marginal score matching (``"exact"`` and ``"importance"``), take
 # the seen part of a pattern for a fair sample of its marginal. Under MAR it is not.
+#
+# A model of the chance to be seen would make them valid: ``mechanism=InversePropensity()`` weights
+# the rows, ``PropensityTilt()`` corrects the score (:doc:`/missing_data`). Here that chance falls
+# so steeply that few rows would stand for many, and imputation needs no such model.
 
 holes = make_holes("mar", 0)
 for rule in ["complete_case", "exact", "imputation"]:

@@ -25,6 +25,7 @@ _HOMES = {
         "GaussianMixture",
         "LogDensity",
         "MLPEnergy",
+        "PairwiseGaussian",
         "pairwise_statistics",
     ),
     "objectives": ("Denoising", "Explicit", "Sliced", "Weighted"),
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         GaussianMixture,
         LogDensity,
         MLPEnergy,
+        PairwiseGaussian,
         pairwise_statistics,
     )
     from sm_estimators.estimators import (

@@ -18,22 +18,30 @@ from sm_estimators._spec import spec
 from sm_estimators.densities import (
     AbstractDensity,
     AbstractMarginalDensity,
+    Box,
     ExponentialFamily,
     Gaussian,
     GaussianMixture,
     LogDensity,
     MLPEnergy,
+    pairwise_statistics,
 )
+from sm_estimators.fitting import Problem
+from sm_estimators.fitting.rounds import refreshed
 from sm_estimators.missing import (
+    AbstractMissing,
     CompleteCase,
     Exact,
     GaussianProposal,
     Importance,
     Imputation,
+    PersistentChains,
     Placed,
     Rows,
+    Variational,
+    Zeroed,
 )
-from sm_estimators.objectives import Denoising, Explicit, Sliced
+from sm_estimators.objectives import Denoising, Explicit, Sliced, Weighted
 
 N_FEATURES = 3
 N_ROWS = 1600
@@ -148,31 +156,71 @@ def energy():
     return Case(density, params, partial(draw_by_rejection, density, params, MEAN, 2 * COVARIANCE))
 
 
-DENSITIES = {build.__name__: build for build in (gaussian, mixture, quartic, logistic, energy)}
+def truncated():
+    """A Gaussian cut off at a box that is open on two sides: one row in four is outside."""
+    support = Box(lower=(0.0, -np.inf, -1.0), upper=(np.inf, np.inf, 1.5))
+    K = np.linalg.inv(COVARIANCE)
+    params = np.concatenate([K @ MEAN, np.diag(K), K[np.triu_indices(N_FEATURES, 1)]])
+
+    def draw(rng, n):
+        X = Gaussian().sample(Gaussian().from_moments(MEAN, COVARIANCE), rng, 2 * n)
+        lower, upper = support.bounds(N_FEATURES)
+        inside = X[((lower <= X) & (upper >= X)).all(axis=1)]
+        assert len(inside) >= n
+        return inside[:n]
+
+    return Case(ExponentialFamily(pairwise_statistics, support=support), params, draw)
+
+
+DENSITIES = {
+    build.__name__: build for build in (gaussian, mixture, quartic, logistic, energy, truncated)
+}
 MARGINAL = ("gaussian", "mixture")
 """Densities with marginals in closed form."""
 STANDARDISED = ("gaussian", "mixture", "energy")
 
 OBJECTIVES = {
-    "explicit": Explicit,
-    "sliced": lambda: Sliced(2, "gaussian", analytic_norm=False),
-    "denoising": lambda: Denoising(noise_scale=0.05),
+    "explicit": lambda support: Explicit(),
+    "sliced": lambda support: Sliced(2, "gaussian", analytic_norm=False),
+    "denoising": lambda support: Denoising(noise_scale=0.05),
+    "weighted": lambda support: Weighted(Box() if support is None else support, cap=0.5),
 }
+"""From the support of a density to a loss."""
 
+HEAVY = GaussianProposal(degrees_of_freedom=6.0)
 RULES = {
     "complete_case": CompleteCase,
-    "importance": lambda: Importance(20, GaussianProposal(degrees_of_freedom=6.0)),
-    "imputation": lambda: Imputation(20, GaussianProposal(degrees_of_freedom=6.0)),
+    "importance": lambda: Importance(20, HEAVY),
+    "imputation": lambda: Imputation(20, HEAVY),
     "exact": Exact,
+    "variational": lambda: Variational(20),
+    "variational_unweighted": lambda: Variational(20, self_normalised=False),
+    "persistent_chains": lambda: PersistentChains(10),
+    "zeroed": Zeroed,
 }
+FOLLOWING = ("variational", "variational_unweighted", "persistent_chains")
+"""Rules whose draws follow the density. They share most of their code: fewer combinations."""
+
+
+def applies(density: str, objective: str, rule: str) -> bool:
+    """Return whether the laws run over a combination."""
+    if rule == "exact" and density not in MARGINAL:
+        return False
+    if density == "truncated":  # other losses ignore its boundary
+        return objective == "weighted"
+    if objective == "weighted":
+        return density == "gaussian"
+    if rule in FOLLOWING:
+        return density == "gaussian" or (density, objective) == ("quartic", "explicit")
+    return density != "logistic" or objective == "explicit"
+
 
 PRODUCT = [
     (density, objective, rule)
     for density in DENSITIES
     for objective in OBJECTIVES
     for rule in RULES
-    if (rule != "exact" or density in MARGINAL)
-    and (density != "logistic" or objective == "explicit")
+    if rule != "zeroed" and applies(density, objective, rule)
 ]
 """Combinations the laws run over; the two densities of a user's function share most of them."""
 
@@ -203,13 +251,37 @@ def table(density: str, pattern: str) -> tuple[np.ndarray, np.ndarray]:
     return X[kept][:N_ROWS], observed[kept][:N_ROWS]
 
 
-def prepared(rule, X: np.ndarray, observed: np.ndarray, seed: int = 1) -> Rows:
-    """Return the rows as a fit would see them, with draws from the moments of seen columns."""
+N_REFRESHES = 3
+"""Refreshes from the moments of the columns: 150 steps of Adam, 100 of every chain."""
+
+
+def prepared(
+    rule: AbstractMissing,
+    X: np.ndarray,
+    observed: np.ndarray,
+    *,
+    seed: int = 1,
+    case: Case | None = None,
+) -> Rows:
+    """Return the rows as a fit would see them, with draws from the moments of seen columns.
+
+    With ``case``, draws stay in the support of its density, and those that follow a density are
+    refreshed at its true parameters until they have arrived.
+    """
     seen = np.where(observed, X, np.nan)
     location = np.nanmean(seen, axis=0)
-    weight = np.ones(len(X))
     moments = location, np.diag(np.nanvar(seen, axis=0))  # any proposal will do
-    return rule.prepare(np.random.default_rng(seed), Placed(X, observed, weight, moments))
+    support = None if case is None else case.density.support
+    placed = Placed(X, observed, np.ones(len(X)), moments, support)
+    rows = rule.prepare(np.random.default_rng(seed), placed)
+    if case is None or rule.n_refreshes == 0 or observed.all():
+        return rows
+    key = jax.random.key(seed)
+    problem = Problem(case.density, Explicit(), rule, rows, case.params, key, placed)
+    state = rule.start(np.random.default_rng(seed), placed)
+    for r in range(N_REFRESHES):
+        state, problem = refreshed(problem, np.random.default_rng([seed, r]), state)
+    return problem.rows
 
 
 QUICK_COMPILATION = {
@@ -242,7 +314,7 @@ def losses_and_gradients(names, rows, *, params=None, constant=0.0, seed=0):
         result = row_losses_and_gradients(
             jax.random.key(seed),
             RULES[rule](),
-            OBJECTIVES[objective](),
+            OBJECTIVES[objective](case.density.support),
             Shifted(case.density, constant),
             case.params if params is None else params,
             rows,

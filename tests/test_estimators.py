@@ -583,9 +583,14 @@ def test_objectives_by_the_number_of_columns():
 
 def test_diagnostics_of_the_weights():
     found = fitted("exponential").missing_diagnostics_
-    assert set(found) == {"effective_sample_size_median", "effective_sample_size_5_percent"}
-    assert 5 < found["effective_sample_size_median"] <= 20
-    assert fitted("gaussian").missing_diagnostics_ == {}
+    sizes = found["effective_sample_size"]
+    assert 5 < found["effective_sample_size_median"] == np.median(sizes) <= 20
+    assert found["effective_sample_size_5_percent"] <= found["effective_sample_size_median"]
+    holes = np.isnan(table()).sum(axis=1)
+    assert len(sizes) == (holes > 0).sum()
+    assert set(found["effective_sample_size_by_holes"]) == set(holes[holes > 0])
+    assert found["never_together"] == []
+    assert "effective_sample_size" not in fitted("gaussian").missing_diagnostics_
 
 
 def test_default_ridges():

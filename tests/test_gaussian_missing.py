@@ -6,12 +6,8 @@ from scipy.stats import multivariate_normal, multivariate_t
 from sm_estimators._patterns import group_by_pattern
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.missing.gaussian_em import gaussian_em
-from sm_estimators.missing.gaussian_marginal import (
-    fit_gaussian_marginal,
-    gaussian_marginal_gradient,
-    gaussian_marginal_loss,
-    least_supported,
-)
+from sm_estimators.missing.gaussian_marginal import fit_gaussian_marginal, least_supported
+from sm_estimators.missing.marginal_loss import gaussian_marginal_gradient, gaussian_marginal_loss
 
 FITS = [gaussian_em, fit_gaussian_marginal]
 

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sm_estimators.plotting import plot_holes, plot_imputed, plot_missing, plot_samples
+from sm_estimators import GaussianScoreMatching, Importance
+from sm_estimators.plotting import (
+    plot_holes,
+    plot_imputed,
+    plot_missing,
+    plot_missing_diagnostics,
+    plot_samples,
+)
+from sm_estimators.plotting._diagnostic_panels import support_in_words, together_in_words
 from sm_estimators.plotting._histograms import bin_edges, grid_shape
 from sm_estimators.plotting.holes import MAX_BANDS, bands, pattern_order, percent
 
@@ -175,3 +183,119 @@ def test_missing_matplotlib_names_the_extra(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"sm_estimators\[plots\]"):
         plot_holes(table)
+
+
+def reporting(n_columns, diagnostics):
+    """Return an estimator that reports these diagnostics."""
+    estimator = GaussianScoreMatching()
+    estimator.n_features_in_ = n_columns
+    estimator.missing_diagnostics_ = diagnostics
+    return estimator
+
+
+def holes_of(n_columns, never=(), spare=3):
+    """Return the diagnostics of a table, without those of draws."""
+    counts = np.full((n_columns, n_columns), 7)
+    for i, j in never:
+        counts[i, j] = counts[j, i] = 0
+    return {"co_observed": counts, "never_together": list(never), "least_supported": spare}
+
+
+def weights_of(n_columns):
+    """Return the diagnostics of draws, rounds and ridges."""
+    sizes = np.linspace(1.0, 20.0, 50)
+    by_holes = {k: 20.0 / k for k in range(1, n_columns + 1)}
+    rounds = [
+        {"effective_sample_size": 9.0, "effective_sample_size_5_percent": 4.0, "change": change}
+        for change in (np.nan, 0.5, 0.02, 0.0)
+    ]
+    return {
+        "effective_sample_size": sizes,
+        "effective_sample_size_median": 10.5,
+        "effective_sample_size_5_percent": 2.0,
+        "effective_sample_size_by_holes": by_holes,
+        "rounds": rounds,
+        "held_out_loss": {1.0: -1.0, 0.1: -2.0, 0.01: -1.5},
+    }
+
+
+ALL_PANELS = [
+    "Effective draws of a row",
+    "Effective draws, round by round",
+    "Change of the parameters",
+    "Held-out loss",
+    "Rows that show each pair of columns",
+]
+
+
+def test_a_fit_without_draws_shows_who_was_seen_together(table):
+    numeric = table[["warm", "cold", "full"]]
+    figure = plot_missing_diagnostics(GaussianScoreMatching().fit(numeric))
+    assert titles(figure) == ALL_PANELS[-1:]
+    seen = numeric.notna().to_numpy().astype(int)
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown, seen.T @ seen)
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert str(int(seen[:, 0].sum())) in written
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(numeric)
+
+
+def test_draws_are_shown_by_the_number_of_holes(table, tmp_path):
+    rule = Importance(n_draws=10, n_refreshes=3)
+    estimator = GaussianScoreMatching(missing=rule, max_iter=2, random_state=0)
+    estimator.fit(table[["warm", "cold", "full"]])
+    figure = plot_missing_diagnostics(estimator)
+    assert titles(figure) == [*ALL_PANELS[:3], ALL_PANELS[-1]]
+    sizes, rounds = figure.axes[0], figure.axes[1]
+    by_holes = estimator.missing_diagnostics_["effective_sample_size_by_holes"]
+    shown = {tuple(line.get_xdata()): tuple(line.get_ydata()) for line in sizes.lines}
+    assert shown[tuple(by_holes)] == tuple(by_holes.values())
+    assert any(set(line.get_ydata()) == {5} for line in sizes.lines)
+    assert rounds.get_xlim() == (0.5, 4.5)
+    figure.savefig(tmp_path / "diagnostics.png")
+    assert (tmp_path / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 9, 10, 50])
+def test_narrow_and_wide_diagnostics_are_drawn(n_columns, tmp_path):
+    found = holes_of(n_columns) | weights_of(n_columns)
+    figure = plot_missing_diagnostics(reporting(n_columns, found))
+    figure.savefig(tmp_path / "diagnostics.png", dpi=40)
+    assert [title for title in titles(figure) if title] == ALL_PANELS
+    last = [axes for axes in figure.axes if axes.images]
+    assert last[0].get_position().height > 0.5
+
+
+def test_the_smallest_held_out_loss_is_marked():
+    found = {"held_out_loss": weights_of(1)["held_out_loss"]}
+    (axes,) = plot_missing_diagnostics(reporting(3, found)).axes
+    assert axes.get_title(loc="left") == "Held-out loss"
+    assert axes.texts[0].get_text() == "smallest at ridge = 0.1"
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [0.01, 0.1, 1.0])
+
+
+def test_pairs_never_seen_together_are_marked_and_counted():
+    figure = plot_missing_diagnostics(reporting(12, holes_of(12, never=[(0, 3)], spare=-2)))
+    hidden = figure.axes[0].images[0].get_array().mask
+    assert np.argwhere(hidden).tolist() == [[0, 3], [3, 0]]
+    note = figure.axes[0].texts[0].get_text()
+    assert note.startswith("1 pair was never seen together")
+    assert "2 rows short" in note.replace("\n", " ")
+
+
+def test_numbers_are_said_in_words():
+    assert "3 pairs were" in together_in_words(3)
+    assert "no lower bound" in support_in_words(-1)
+    assert "1 row short" in support_in_words(-1)
+    assert "just as many" in support_in_words(0)
+    assert "has 1 row more" in support_in_words(1)
+
+
+def test_diagnostics_need_a_fit_with_holes(filled):
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        plot_missing_diagnostics(GaussianScoreMatching())
+    complete = GaussianScoreMatching().fit(filled[["warm", "full"]])
+    with pytest.raises(ValueError, match="fitted to a table without holes"):
+        plot_missing_diagnostics(complete)

@@ -11,6 +11,7 @@ from sm_estimators.densities.gaussian import Gaussian
 from sm_estimators.densities.gaussian_mixture import GaussianMixture
 from sm_estimators.densities.log_density import LogDensity
 from sm_estimators.densities.mlp_energy import MLPEnergy
+from sm_estimators.densities.pairwise_gaussian import PairwiseGaussian
 from sm_estimators.densities.transforms import (
     condition,
     marginalise,
@@ -31,6 +32,7 @@ __all__ = [
     "GaussianMixture",
     "LogDensity",
     "MLPEnergy",
+    "PairwiseGaussian",
     "condition",
     "marginalise",
     "mixed_score",

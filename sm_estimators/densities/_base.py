@@ -14,6 +14,8 @@ score-matching loss is quadratic and is solved, not iterated.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import jax
@@ -34,6 +36,9 @@ class AbstractDensity(ABC):
     """Whether the fit sees standardised columns; then ``rescale`` takes its result back."""
     default_ridge: ClassVar[float] = 1e-6
     """What multiplies ``penalty`` unless the user says otherwise."""
+    column_axes: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    """How many of the last axes of each of the ``quantities`` run over the columns; two of them
+    make a symmetric matrix."""
     support: Any = None
     """The :class:`Box` outside of which the density is zero; None for the whole space."""
 
@@ -104,11 +109,19 @@ class AbstractExponentialFamily(AbstractDensity):
         """Return log h(x); zero by default."""
         return jnp.zeros((), x.dtype)
 
+    def sparse_flags(self, n_parameters: int) -> Float[np.ndarray, " k"]:
+        """Return 1 for the parameters that an L1 penalty applies to; by default all."""
+        return np.ones(n_parameters)
+
     def init(self, key: PRNGKey, n_features: int) -> Params:
         """Return θ = 0, of the length of t(x)."""
         del key
         statistics = self.sufficient_statistics(jnp.zeros(n_features))
         return jnp.zeros_like(statistics)
+
+    def quantities(self, params: Params) -> dict[str, np.ndarray]:
+        """Return θ."""
+        return {"natural_parameters": np.asarray(params, float)}
 
     def log_density(self, params: Params, x: Point) -> Scalar:
         """Return θ·t(x) + log h(x)."""

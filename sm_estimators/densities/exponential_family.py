@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from sm_estimators._spec import spec, static
@@ -51,6 +52,11 @@ class ExponentialFamily(AbstractExponentialFamily):
     def sufficient_statistics(self, x: Point) -> Float[Array, " k"]:
         """Return t(x)."""
         return jnp.atleast_1d(self.statistics(x))
+
+    def sparse_flags(self, n_parameters: int) -> Float[np.ndarray, " k"]:
+        """Return the flags of ``sparse``."""
+        flags = True if self.sparse is None else self.sparse
+        return np.broadcast_to(np.asarray(flags, float), (n_parameters,))
 
     def log_base_measure(self, x: Point) -> Scalar:
         """Return log h(x); −inf outside the support."""

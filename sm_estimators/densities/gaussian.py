@@ -1,5 +1,7 @@
 """The multivariate Gaussian, by the Cholesky factor of its precision."""
 
+from types import MappingProxyType
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +32,7 @@ class Gaussian(AbstractMarginalDensity):
     """
 
     standardised = True
+    column_axes = MappingProxyType({"location": 1, "covariance": 2, "precision": 2})
 
     def init(self, key: PRNGKey, n_features: int) -> Params:
         """Return the standard Gaussian."""

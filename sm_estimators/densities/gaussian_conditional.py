@@ -94,11 +94,15 @@ class GaussianConditional:
         X: Float[np.ndarray, "n d"],
         observed: Bool[np.ndarray, "n d"],
         inflation: float = 1.0,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Float[np.ndarray, "n d"]:
         """Fill the holes of every row with one draw given the rest.
 
-        ``inflation`` multiplies the conditional covariance.
+        ``inflation`` multiplies the conditional covariance; ``bounds`` are those of
+        :meth:`propose`.
         """
+        if bounds is not None:
+            return self.propose(rng, X, observed, 1, inflation, bounds=bounds)[0][:, 0]
         normals = rng.standard_normal((len(X), 1, X.shape[1]))
         return self._complete(normals, X, observed, inflation)[0][:, 0]
 

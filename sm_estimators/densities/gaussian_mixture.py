@@ -1,6 +1,7 @@
 """A mixture of multivariate Gaussians."""
 
 import warnings
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,7 @@ class GaussianMixture(AbstractMarginalDensity):
     """
 
     standardised = True
+    column_axes = MappingProxyType({"location": 1, "covariance": 2})
     default_ridge = 1e-2
 
     n_components: int = static(default=2)

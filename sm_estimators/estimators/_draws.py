@@ -130,9 +130,11 @@ def selected_complete(fitted: Fitted, sampler: Any, X, observed, n_imputations: 
 def chain_complete(fitted: Fitted, sampler: Any, X, observed, n_imputations: int, rng):
     """Return completed tables, every row with chains of its own."""
     conditional = GaussianConditional(*fitted.moments)
+    support = fitted.density.support
+    bounds = None if support is None else support.bounds(X.shape[1])
     # One chain alone cannot be judged: R-hat compares its two halves with those of others.
     n_chains = max(n_imputations, 4)
-    starts = [conditional.draw(rng, X, observed, INFLATION) for _ in range(n_chains)]
+    starts = [conditional.draw(rng, X, observed, INFLATION, bounds) for _ in range(n_chains)]
     draws, diagnostics = draw_conditional(
         jax.random.key(rng.integers(2**31)),
         resolve_sampler(sampler),

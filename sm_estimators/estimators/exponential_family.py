@@ -27,22 +27,27 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
     objective : {"auto", "explicit", "sliced", "denoising"} or objective, default="auto"
         The loss; "auto" is explicit, and weighted by the distance to the boundary in a box. Pass a
         spec for its settings, such as ``Denoising(noise_scale=0.2)`` or ``Weighted(box, cap=0.5)``.
-    missing : {"auto", "complete_case", "importance", "imputation"} or rule, default="auto"
-        What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
-        importance under MCAR, imputation under MAR.
-    mechanism : {"mcar", "mar"}, default="mcar"
+    missing : str or rule, default="auto"
+        What to do about holes: "complete_case", "importance", "variational", "persistent_chains",
+        "imputation", or a spec for its settings, such as ``Importance(n_draws=100)``. "auto"
+        chooses a valid rule and says which in ``missing_``: imputation under "mar", importance
+        otherwise.
+    mechanism : {"mcar", "mar"} or mechanism, default="mcar"
         What is assumed of the holes: that they are there completely at random, or that the chance
         of a hole depends on seen values only. A rule that is biased under the stated mechanism is
-        refused.
+        refused. Or a correction: ``InversePropensity()`` and ``PropensityTilt()`` fit that chance
+        to the columns that are always seen, which makes the other rules valid;
+        ``NotAtRandom(log_propensity)`` takes its logarithm, a function of the whole row.
     sampler : {"auto", "mala", "ula", "nuts"} or sampler, default="auto"
         How to draw, by chains; "auto" is MALA.
     ridge : float, default=1e-6
         Penalty ½·ridge·Σ Γ_ii θ_i², Γ the matrix of the quadratic loss. "held_out" chooses it by
         the held-out loss; see ``ridge_`` and ``missing_diagnostics_``.
     l1 : float, default=0.0
-        Penalty l1·Σ |θ_i| over the parameters that ``sparse`` names.
+        Penalty ``l1·Σ |θ_i|`` over the parameters that ``sparse`` names.
     sparse : array-like of bool, shape (k,), optional
-        Which parameters ``l1`` applies to. Default: all.
+        Which parameters ``l1`` applies to. Default: all; with the default statistics, those of the
+        products.
     max_iter : int, optional
         Most iterations: steps of EM or L-BFGS (default 1000); complete rows need none.
     tol : float, default=1e-6
@@ -65,9 +70,16 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         What was fitted, and how.
     missing_ : str
         The rule for holes.
+    mechanism_ : str
+        The mechanism, in a word.
     missing_diagnostics_ : dict
-        Effective number of weighted draws per row with holes: median and 5 % quantile; empty for
-        rules without draws.
+        What is known of the holes; empty for a complete table. ``co_observed``, how many rows show
+        each pair of columns, and ``never_together``, the pairs that none does;
+        ``least_supported``, how many rows the worst pattern has beyond what its columns need, or
+        lacks. For rules that draw, ``effective_sample_size``, the draws that the weights leave of
+        each row with holes, with ``_median``, ``_5_percent`` and ``_by_holes``; where draws are
+        refreshed, ``rounds``. With ``ridge="held_out"``, ``held_out_loss``.
+        :func:`~sm_estimators.plotting.plot_missing_diagnostics` draws them.
     sampling_diagnostics_ : dict
         Of the last ``sample`` or ``impute``: ``r_hat``, ``effective_sample_size``, and more.
     n_iter_ : int
@@ -144,13 +156,21 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
 
     def _choices(self, n_features):
         """Return the family of the statistics."""
-        from sm_estimators.densities import Box, ExponentialFamily, pairwise_statistics
+        from sm_estimators.densities import (
+            Box,
+            ExponentialFamily,
+            PairwiseGaussian,
+            pairwise_statistics,
+        )
 
         if self.support is not None and not isinstance(self.support, Box):
             raise ValueError(f"`support` must be a Box or None; got {self.support!r}.")
-        statistics = pairwise_statistics if self.statistics is None else self.statistics
-        sparse = None if self.sparse is None else tuple(bool(flag) for flag in self.sparse)
-        family = ExponentialFamily(statistics, self.base_measure, self.support, sparse)
+        if self.statistics is None and self.base_measure is None and self.sparse is None:
+            family = PairwiseGaussian(self.support)
+        else:
+            statistics = pairwise_statistics if self.statistics is None else self.statistics
+            sparse = None if self.sparse is None else tuple(bool(flag) for flag in self.sparse)
+            family = ExponentialFamily(statistics, self.base_measure, self.support, sparse)
         # Γ needs the trace for every statistic anyway: explicit, however many columns.
         explicit = self.objective == "auto" and self.support is None
         objective = "explicit" if explicit else self.objective

@@ -73,10 +73,13 @@ class InversePropensity(AbstractPropensity):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sm_estimators import GaussianScoreMatching, InversePropensity
-    >>> from sm_estimators.datasets import load_oceanbuoys
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 1)) + rng.normal(size=(500, 2))
+    >>> X[rng.random(500) < 1 / (1 + np.exp(-X[:, 0])), 1] = np.nan  # column 0 decides
     >>> estimator = GaussianScoreMatching(missing="exact", mechanism=InversePropensity())
-    >>> estimator.fit(load_oceanbuoys()).mechanism_
+    >>> estimator.fit(X).mechanism_
     'mar, inverse propensity'
     """
 

@@ -18,13 +18,18 @@ class ScoreMatchingEstimator(BaseScoreMatching):
     objective : {"auto", "explicit", "sliced", "denoising"} or objective, default="auto"
         The loss; "auto" is explicit up to 10 columns and sliced above, where the explicit trace
         would cost a derivative per column.
-    missing : {"auto", "complete_case", "importance", "imputation", "exact"} or rule, default="auto"
-        What to do about holes. "auto" chooses the best valid rule and says which in ``missing_``:
-        imputation for Gaussians and under MAR, exact for mixtures, importance otherwise.
-    mechanism : {"mcar", "mar"}, default="mcar"
+    missing : str or rule, default="auto"
+        What to do about holes: "complete_case", "exact", "importance", "variational",
+        "persistent_chains", "imputation", or a spec for its settings, such as
+        ``Importance(n_draws=100)``. "auto" chooses a valid rule and says which in ``missing_``:
+        imputation under "mar" and for Gaussians, exact for mixtures, importance otherwise and
+        under ``NotAtRandom``.
+    mechanism : {"mcar", "mar"} or mechanism, default="mcar"
         What is assumed of the holes: that they are there completely at random, or that the chance
         of a hole depends on seen values only. A rule that is biased under the stated mechanism is
-        refused.
+        refused. Or a correction: ``InversePropensity()`` and ``PropensityTilt()`` fit that chance
+        to the columns that are always seen, which makes the other rules valid;
+        ``NotAtRandom(log_propensity)`` takes its logarithm, a function of the whole row.
     sampler : {"auto", "exact", "mala", "ula", "nuts"} or sampler, default="auto"
         How to draw; "auto" is exact where possible and MALA elsewhere.
     ridge : float, optional
@@ -63,9 +68,16 @@ class ScoreMatchingEstimator(BaseScoreMatching):
         What was fitted, and how.
     missing_ : str
         The rule for holes.
+    mechanism_ : str
+        The mechanism, in a word.
     missing_diagnostics_ : dict
-        Effective number of weighted draws per row with holes: median and 5 % quantile; empty for
-        rules without draws.
+        What is known of the holes; empty for a complete table. ``co_observed``, how many rows show
+        each pair of columns, and ``never_together``, the pairs that none does;
+        ``least_supported``, how many rows the worst pattern has beyond what its columns need, or
+        lacks. For rules that draw, ``effective_sample_size``, the draws that the weights leave of
+        each row with holes, with ``_median``, ``_5_percent`` and ``_by_holes``; where draws are
+        refreshed, ``rounds``. With ``ridge="held_out"``, ``held_out_loss``.
+        :func:`~sm_estimators.plotting.plot_missing_diagnostics` draws them.
     sampling_diagnostics_ : dict
         Of the last ``sample`` or ``impute``: ``r_hat``, ``effective_sample_size``, and more.
     n_iter_ : int

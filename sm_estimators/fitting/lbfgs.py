@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 from tqdm.auto import tqdm
 
 from sm_estimators._precision import double_precision, to_numpy
+from sm_estimators.densities import AbstractExponentialFamily
 from sm_estimators.fitting._base import (
     Fit,
     Problem,
@@ -22,6 +23,7 @@ from sm_estimators.fitting._base import (
 from sm_estimators.fitting.empirical_loss import empirical_loss, loss_chunks
 from sm_estimators.fitting.quadratic import expectation
 from sm_estimators.fitting.sparse import minimise_l1, sparse_parameters
+from sm_estimators.fitting.whitening import complete_curvature, whitening
 
 value_and_gradient = jax.jit(jax.value_and_grad(empirical_loss, argnums=5))
 
@@ -57,10 +59,22 @@ def fit_lbfgs(problem: Problem, settings: Settings) -> Fit:
 def minimise(problem: Problem, settings: Settings, *, max_iter: int) -> Fit:
     """Run L-BFGS on the mean loss plus ridge times the penalty, from the initial parameters."""
     start, unravel = ravel_pytree(jax.tree.map(lambda a: jnp.asarray(a, float), problem.initial))
-    loss = mean_loss(problem, unravel, settings.ridge)
-    losses = [float(loss(np.asarray(start))[0])]
-    if not np.isfinite(loss(np.asarray(start))[1]).all() or not np.isfinite(losses[0]):
+    start = np.asarray(start)
+    curvature = complete_curvature(problem, len(start))
+    loss = mean_loss(problem, unravel, settings.ridge, parameter_scales(problem, curvature))
+    first, slope = loss(start)
+    losses = [float(first)]
+    if not np.isfinite(slope).all() or not np.isfinite(first):
         raise non_finite_loss("at the initial parameters")
+    penalty = settings.l1 * sparse_parameters(problem.density, len(start))
+    # An L1 penalty is one in the parameters' own coordinates only.
+    P = whitening(None if penalty.any() else curvature, len(start))
+    origin = np.zeros_like(start) if penalty.any() else start
+
+    def whitened(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = loss(origin + P @ u)
+        return value, P.T @ gradient
+
     with tqdm(desc="L-BFGS", unit="step", disable=settings.verbose < 1) as bar:
 
         def report(intermediate_result):
@@ -70,20 +84,33 @@ def minimise(problem: Problem, settings: Settings, *, max_iter: int) -> Fit:
 
         limits = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": 60}
         result = minimise_l1(
-            within_range(loss),
-            np.asarray(start),
-            settings.l1 * sparse_parameters(problem.density, len(start)),
+            within_range(whitened),
+            start - origin,
+            penalty,
             callback=report,
             options={**limits, "gtol": settings.tol, "ftol": 1e-12},
         )
-    if not np.isfinite(loss(result.x)[0]):
+    if not np.isfinite(result.fun):
         raise non_finite_loss(f"after {result.nit} iterations")
-    params = to_numpy(unravel(jnp.asarray(result.x)))
+    params = to_numpy(unravel(jnp.asarray(origin + P @ result.x)))
     return Fit(params, int(result.nit), result.status == 0, np.array(losses), str(result.message))
 
 
-def mean_loss(problem: Problem, unravel, ridge: float):
-    """Return the function from flat parameters to the penalised loss and its gradient."""
+def parameter_scales(problem: Problem, curvature: np.ndarray | None) -> np.ndarray | None:
+    """Return Γ_ii, which makes the ridge of an exponential family one without units.
+
+    None for other densities, which have a penalty of their own.
+    """
+    if curvature is None or not isinstance(problem.density, AbstractExponentialFamily):
+        return None
+    return np.diag(curvature)
+
+
+def mean_loss(problem: Problem, unravel, ridge: float, scales: np.ndarray | None = None):
+    """Return the function from flat parameters to the penalised loss and its gradient.
+
+    The penalty is ridge times that of the density, or ½·ridge·Σ scale_i θ_i².
+    """
     key, (rule, objective, density) = (
         problem.key,
         (problem.rule, problem.objective, problem.density),
@@ -93,8 +120,11 @@ def mean_loss(problem: Problem, unravel, ridge: float):
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         params = unravel(jnp.asarray(flat))
-        value, slope = penalty_and_gradient(density, params)
-        value, gradient = ridge * float(value), ridge * np.asarray(ravel_pytree(slope)[0])
+        if scales is None:
+            value, slope = penalty_and_gradient(density, params)
+            value, gradient = ridge * float(value), ridge * np.asarray(ravel_pytree(slope)[0])
+        else:
+            value, gradient = 0.5 * ridge * scales @ flat**2, ridge * scales * flat
         for index, rows in chunks:
             v, slope = value_and_gradient(key, index, rule, objective, density, params, rows)
             value += float(v) / total

@@ -5,17 +5,20 @@ With log q = θ·t(x) + log h(x) the score is linear in θ, so every loss ½‖r
 sums over rows: any number of rows fits in memory, and more rows can be added later.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy import linalg
+from scipy.special import softmax
 
 from sm_estimators._chunks import row_chunks, rows_within
 from sm_estimators._precision import cast, double_precision
-from sm_estimators.densities import AbstractDensity, stein_score
+from sm_estimators.densities import AbstractDensity, score_and_curvature
 from sm_estimators.fitting._base import (
     Fit,
     Problem,
@@ -27,6 +30,38 @@ from sm_estimators.fitting.empirical_loss import expected_rows, loss_chunks
 from sm_estimators.fitting.sparse import minimise_l1, sparse_parameters
 from sm_estimators.missing import Rows
 from sm_estimators.objectives import AbstractObjective
+
+
+@dataclass(frozen=True)
+class LinearScore:
+    """The score of an exponential family as a matrix product, ∂t/∂x θ.
+
+    Its derivative in θ is that matrix, without a pass backwards through t.
+    """
+
+    density: Any
+    theta: Any
+
+    def __call__(self, x):
+        """Return the score."""
+        return self._pull(x) @ self.theta + jax.grad(self.density.log_base_measure)(x)
+
+    def _pull(self, x):
+        """Return ∂t/∂x, (d, k)."""
+        return jax.jacfwd(self.density.sufficient_statistics)(x).T
+
+    def with_curvature(self, x):
+        """Return the score and the diagonal of its Jacobian."""
+
+        def bend(direction):
+            def slope(z):
+                return jax.jvp(self.density.sufficient_statistics, (z,), (direction,))[1]
+
+            return jax.jvp(slope, (x,), (direction,))[1]
+
+        second = jax.vmap(bend)(jnp.eye(x.size, dtype=x.dtype))
+        base, base_bend = score_and_curvature(jax.grad(self.density.log_base_measure), x)
+        return self._pull(x) @ self.theta + base, second @ self.theta + base_bend
 
 
 class NormalEquations(NamedTuple):
@@ -79,8 +114,7 @@ def chunk_equations(key, index, objective, density, X, weight):
 
     def one(i, x):
         def terms(theta: Float[Array, " k"]):
-            score_fn = stein_score(lambda z: density.log_density(theta, z))
-            return objective.terms(jax.random.fold_in(key, i), score_fn, x, seen)
+            return objective.terms(jax.random.fold_in(key, i), LinearScore(density, theta), x, seen)
 
         residual, _ = terms(zero)
         A, linear = jax.jacrev(terms)(zero)
@@ -136,14 +170,87 @@ def fit_quadratic(problem: Problem, settings: Settings) -> Fit:
         equations = normal_equations(density, objective, rows, key)
         penalty = settings.l1 * sparse_parameters(density, len(equations.linear))
         return Fit(solve(equations, ridge=settings.ridge, penalty=penalty))
+    penalty = settings.l1 * sparse_parameters(density, len(theta))
+    equations_at = remembered(problem) if fits_in_memory(problem) else streamed(problem)
     for iteration in range(1, settings.max_iter + 1):
-        weighted = expectation(problem, theta)
-        equations = normal_equations(density, objective, weighted, key)
-        penalty = settings.l1 * sparse_parameters(density, len(theta))
+        equations = equations_at(theta)
         previous, theta = theta, solve(equations, ridge=settings.ridge, penalty=penalty)
         if relative_change(previous, theta) < settings.tol:
             return Fit(theta, iteration, message="the parameters no longer change")
     return Fit(theta, settings.max_iter, converged=False, message="`max_iter` was reached")
+
+
+def streamed(problem: Problem) -> Callable[[np.ndarray], NormalEquations]:
+    """Return the function from θ to Γ and b of the rows as θ completes them, in one pass each."""
+    density, objective, *_, key, _ = problem
+
+    def equations_at(theta: np.ndarray) -> NormalEquations:
+        return normal_equations(density, objective, expectation(problem, theta), key)
+
+    return equations_at
+
+
+MEMORY = 2**26
+"""Numbers that an EM may keep rather than compute again: half a gigabyte."""
+
+
+def fits_in_memory(problem: Problem) -> bool:
+    """Return whether the derivatives of the residuals at all completions may be kept."""
+    n, r, d = problem.rows.completions.shape
+    return n * r * d * np.size(problem.initial) <= MEMORY
+
+
+@double_precision
+def remembered(problem: Problem) -> Callable[[np.ndarray], NormalEquations]:
+    """Return the same function, with what does not depend on θ computed once.
+
+    An EM step is then a softmax of T θ and one weighted product of matrices.
+    """
+    density, objective, rule, rows, theta, key, _ = problem
+    density, objective, rule = cast((density, objective, rule), np.float64)
+    _, r, d = rows.completions.shape
+    k, blocks, start = len(theta), [], 0
+    for (chunk, flags, log_weights), count in row_chunks(
+        (rows.completions, rows.observed, rows.log_weights), rows_within(r * d * k)
+    ):
+        # The same keys as in a pass over completed rows, one after the other.
+        index = (start + np.arange(len(chunk)))[:, None] * r + np.arange(r)
+        parts = completion_terms(key, index, objective, rule, density, chunk, flags, log_weights)
+        blocks.append([np.asarray(part)[:count] for part in parts])
+        start += count
+    A, residual, linear, statistics, offset = (np.concatenate(b) for b in zip(*blocks, strict=True))
+    m = A.shape[2]
+    A, residual, linear = A.reshape(-1, k), residual.reshape(-1), linear.reshape(-1, k)
+    weight = np.asarray(rows.weight, float)
+
+    def equations_at(theta: np.ndarray) -> NormalEquations:
+        share = weight[:, None] * softmax(statistics @ theta + offset, axis=1)
+        root = np.sqrt(np.repeat(share.ravel(), m))
+        scaled = A * root[:, None]
+        gram, linear_part = scaled.T @ scaled, share.ravel() @ linear
+        return NormalEquations(gram, scaled.T @ (root * residual) + linear_part, weight.sum())
+
+    return equations_at
+
+
+@jax.jit
+def completion_terms(key, index, objective, rule, density, completions, observed, log_weights):
+    """Return A, r₀, ∇l, t and the rest of the log ratio at every completion of some rows."""
+    seen = jnp.ones(completions.shape[2], bool)
+    zero = density.init(key, completions.shape[2])
+
+    def one(i, z, flags, log_weight):
+        def terms(theta: Float[Array, " k"]):
+            return objective.terms(jax.random.fold_in(key, i), LinearScore(density, theta), z, seen)
+
+        residual, _ = terms(zero)
+        A, linear = jax.jacrev(terms)(zero)
+        row = Rows(None, flags, None, None, None)  # as much of it as a mechanism reads
+        offset = rule.whole(density, zero, row).log_density(z) + log_weight
+        return A, residual, linear, density.sufficient_statistics(z), offset
+
+    over_draws = jax.vmap(one, in_axes=(0, 0, None, 0))
+    return jax.vmap(over_draws)(index, completions, observed, log_weights)
 
 
 @double_precision

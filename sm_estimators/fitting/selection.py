@@ -14,6 +14,8 @@ from sm_estimators.objectives import AbstractObjective
 
 RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 N_FOLDS = 3
+FOLD_TOLERANCE = 1e-4
+"""Where the fits to compare may stop: far below the noise of their losses."""
 
 
 def select_ridge(
@@ -36,7 +38,8 @@ def select_ridge(
     starts: list[Params | None] = [initial] * N_FOLDS
     losses: dict[float, float] = {}
     for ridge in reversed(RIDGES):
-        chosen, total = replace(settings, ridge=ridge, verbose=0), 0.0
+        tol = max(settings.tol, FOLD_TOLERANCE)
+        chosen, total = replace(settings, ridge=ridge, tol=tol, verbose=0), 0.0
         for k in range(N_FOLDS):
             training, held_out = table.take(fold != k), table.take(fold == k)
             fit = fit_density(

@@ -73,10 +73,9 @@ def minimise_l1(
 def sparse_parameters(density: AbstractDensity, n_parameters: int) -> Float[np.ndarray, " k"]:
     """Return 1 for the parameters that an L1 penalty applies to, 0 for the others.
 
-    Those of an exponential family that its ``sparse`` flags name, all by default; none of any
-    other density, whose parameters have no meaning at zero.
+    Those that an exponential family names; none of any other density, whose parameters have no
+    meaning at zero.
     """
     if not isinstance(density, AbstractExponentialFamily):
         return np.zeros(n_parameters)
-    flags = getattr(density, "sparse", None)
-    return np.broadcast_to(np.asarray(True if flags is None else flags, float), (n_parameters,))
+    return density.sparse_flags(n_parameters)

@@ -15,6 +15,7 @@ between two optimisations, in ``refresh``, ``n_refreshes`` times; the rounds are
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -117,3 +118,19 @@ class AbstractMissing(ABC):
         """Return the loss of one row."""
         score_fn = tilted(self.observed_score(density, params, row), row.tilt)
         return objective(key, score_fn, row.X, row.observed)
+
+    def estimating_function(
+        self,
+        key: PRNGKey,
+        objective: Objective,
+        density: AbstractDensity,
+        params: Params,
+        row: Rows,
+    ) -> Params:
+        """Return ψ of one row: a fit without a penalty solves Σ_i w_i ψ_i(θ) = 0.
+
+        By default the gradient of the loss in the parameters. A rule whose loss is minimised with
+        something frozen at the same parameters returns it unfrozen: standard errors need the
+        derivative of ψ, in everything that moves with θ.
+        """
+        return jax.grad(lambda p: self.loss(key, objective, density, p, row))(params)

@@ -8,21 +8,33 @@ score-matching estimate of a Gaussian from completed data is K = E[S]⁻¹.
 With K = Σ⁻¹ and m the holes of a row, the E-step needs K_mm⁻¹ alone: it is the conditional
 covariance, and minus K_mm⁻¹ K_mo is the regression. Steps are extrapolated in pairs (SQUAREM;
 Varadhan and Roland 2008), and an extrapolation is kept only if it does not lower the likelihood.
+
+With a penalty the M-step is penalised score matching on the expected moments, K = argmin
+½ tr(K E[S] K) − tr K + penalty (:func:`~sm_estimators.missing.sparse_precision.sparse_precision`).
+It has no likelihood to climb; an extrapolation is then kept only if the step from it is shorter
+than the last one.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from sm_estimators._patterns import PatternTable, group_by_pattern
+from sm_estimators.missing.penalty import Penalty
+from sm_estimators.missing.sparse_precision import SparseInverse, inverse
+
+Invert = Callable[[np.ndarray], np.ndarray]
 
 
 class GaussianEM(NamedTuple):
-    """What :func:`gaussian_em` found."""
+    """What :func:`gaussian_em` found, in the units of the data."""
 
     location: Float[np.ndarray, " d"]
     covariance: Float[np.ndarray, "d d"]
+    precision: Float[np.ndarray, "d d"]
+    """With exact zeros where ``l1`` made them; NaN where the covariance is singular."""
     n_iter: int
     """EM steps taken."""
     converged: bool
@@ -35,19 +47,34 @@ class Moments(NamedTuple):
     covariance: Float[np.ndarray, "d d"]
 
 
+class Step(NamedTuple):
+    """Where an EM step leads to, and what it said about where it started."""
+
+    moments: Moments
+    height: float
+    """Penalised log-likelihood of the start; where none is climbed, minus the length."""
+    length: float
+    """Root mean square change of the moments, in units of the covariance of the start."""
+
+
 def gaussian_em(
     X: Float[np.ndarray, "n d"],
     observed: Bool[np.ndarray, "n d"],
     *,
     weights: Float[np.ndarray, " n"] | None = None,
     ridge: float = 0.0,
+    l1: float = 0.0,
+    max_eigenvalue: float = np.inf,
+    smoothing: float = 0.0,
     tol: float = 1e-7,
     max_iter: int = 1000,
 ) -> GaussianEM:
     """Estimate the mean and covariance of a Gaussian from a table with holes.
 
     Maximises the observed-data log-likelihood per unit of weight, minus ½ ``ridge`` tr(K), on
-    standardised columns: the M-step is Σ = E[S] + ``ridge`` I.
+    standardised columns: the M-step is Σ = E[S] + ``ridge`` I. With ``l1`` or ``max_eigenvalue``
+    it is K = argmin ½ tr(K (E[S] + ``ridge`` I) K) − tr K + ``l1`` Σ_{i≠j} |K_ij| over the K with
+    no larger eigenvalue, also on standardised columns, and what is found is a fixed point.
 
     Parameters
     ----------
@@ -59,6 +86,13 @@ def gaussian_em(
         Non-negative row weights; by default 1. A weight 2 equals the row given twice.
     ridge : float, default=0.0
         Added to the diagonal of the covariance of the standardised columns.
+    l1 : float, default=0.0
+        Weight of the entries of the precision off the diagonal, in standardised columns.
+    max_eigenvalue : float, default=inf
+        Largest eigenvalue of the precision of the standardised columns.
+    smoothing : float, default=0.0
+        Variance of the noise of a denoising objective, in the squared units of ``X``. It is added
+        to the moments once the EM has ended, before a last M-step.
     tol : float, default=1e-7
         Stop when an EM step moves the parameters by less than this, relative to Σ itself.
     max_iter : int, default=1000
@@ -73,7 +107,7 @@ def gaussian_em(
     Raises
     ------
     ValueError
-        If a column was never seen.
+        If a column was never seen, ``l1`` is negative or ``max_eigenvalue`` is not positive.
 
     Examples
     --------
@@ -81,54 +115,118 @@ def gaussian_em(
     >>> fit = gaussian_em(X, ~np.isnan(X))
     >>> fit.location.round(3).tolist(), fit.converged
     ([3.0, 2.5], True)
+    >>> gaussian_em(X, ~np.isnan(X), l1=0.3).precision.round(3).tolist()
+    [[0.2, 0.0], [0.0, 0.375]]
     """
-    table, location, scale = group_by_pattern(X, observed, weights).standardised()
-    moments, n_iter, converged = climb(table, ridge, tol=tol, max_iter=max_iter)
-    covariance = moments.covariance * np.outer(scale, scale)
-    return GaussianEM(location + scale * moments.location, covariance, n_iter, converged)
+    table, *units = group_by_pattern(X, observed, weights).standardised()
+    penalty = Penalty(l1, max_eigenvalue).checked()
+    invert = None if penalty.absent else SparseInverse(penalty, tol)
+    moments, *course = climb(table, ridge, invert=invert, tol=tol, max_iter=max_iter)
+    return _as_fit(moments, course, invert, smoothing, units)
+
+
+def gaussian_em_path(
+    X: Float[np.ndarray, "n d"],
+    observed: Bool[np.ndarray, "n d"],
+    l1s: Sequence[float] | Float[np.ndarray, " k"],
+    *,
+    weights: Float[np.ndarray, " n"] | None = None,
+    ridge: float = 0.0,
+    max_eigenvalue: float = np.inf,
+    smoothing: float = 0.0,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+) -> list[GaussianEM]:
+    """Return :func:`gaussian_em` for many ``l1``, each started at the next larger one.
+
+    Parameters
+    ----------
+    X, observed, weights, ridge, max_eigenvalue, smoothing, tol, max_iter
+        As for :func:`gaussian_em`.
+    l1s : sequence of float
+        Weights of the L1 penalty, in any order, such as a grid below
+        :func:`~sm_estimators.missing.penalty.l1_max`.
+
+    Returns
+    -------
+    list of GaussianEM
+        In the order of ``l1s``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`gaussian_em`.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, 0.0], [2.0, 4.0], [4.0, 2.0], [6.0, np.nan]])
+    >>> [int((fit.precision != 0).sum()) for fit in gaussian_em_path(X, ~np.isnan(X), [0.3, 0.1])]
+    [2, 4]
+    """
+    table, *units = group_by_pattern(X, observed, weights).standardised()
+    order = np.argsort(l1s)[::-1].tolist()
+    inverses = [SparseInverse(Penalty(float(l1s[i]), max_eigenvalue).checked(), tol) for i in order]
+    moments, last, found = None, None, {}
+    for i, invert in zip(order, inverses, strict=True):
+        invert.last = last
+        moments, *course = climb(
+            table, ridge, invert=invert, start=moments, tol=tol, max_iter=max_iter
+        )
+        found[i] = _as_fit(moments, course, invert, smoothing, units)
+        last = invert.last
+    return [found[i] for i in range(len(l1s))]
 
 
 def climb(
-    table: PatternTable, ridge: float = 0.0, *, tol: float = 1e-7, max_iter: int = 1000
+    table: PatternTable,
+    ridge: float = 0.0,
+    *,
+    invert: Invert | None = None,
+    start: Moments | None = None,
+    tol: float = 1e-7,
+    max_iter: int = 1000,
 ) -> tuple[Moments, int, bool]:
     """Take EM steps, two plain and one from where they point to, until they stand still.
 
-    ``table`` is standardised; the first step starts from the standard Gaussian. Returns the
-    moments, the number of steps and whether they stand still.
+    ``table`` is standardised; the first step starts from ``start``, by default the standard
+    Gaussian. ``invert`` makes a precision of the expected moments, by default their inverse.
+    Returns the moments, the number of steps and whether they stand still.
     """
     d = table.rows.shape[1]
-    moments = Moments(np.zeros(d), np.eye(d))
+    moments = start or Moments(np.zeros(d), np.eye(d))
     complete = bool(table.observed.all())  # then one step arrives
     n_iter, best = 0, -np.inf
     fallback = moments
     while n_iter < max_iter:
         try:
-            first, height = em_step(table, moments, ridge)
+            first = em_step(table, moments, ridge, invert)
         except np.linalg.LinAlgError:
             if fallback is moments:
                 return moments, n_iter, False
             moments = fallback
             continue
         n_iter += 1
-        if complete or _distance(first, moments) < tol:
-            return first, n_iter, True
-        if height < best and fallback is not moments:
+        if complete or first.length < tol:
+            return first.moments, n_iter, True
+        if first.height < best and fallback is not moments:
             moments = fallback
             continue
         try:
-            second, best = em_step(table, first, ridge)
+            second = em_step(table, first.moments, ridge, invert)
         except np.linalg.LinAlgError:
             return moments, n_iter, False
         n_iter += 1
-        if _distance(second, first) < tol:
-            return second, n_iter, True
-        fallback = second
-        moments = _extrapolate(moments, first, second)
+        if second.length < tol:
+            return second.moments, n_iter, True
+        fallback, best = second.moments, second.height
+        moments = _extrapolate(moments, first.moments, second.moments)
     return fallback, n_iter, False
 
 
-def em_step(table: PatternTable, moments: Moments, ridge: float = 0.0) -> tuple[Moments, float]:
-    """Take one EM step; also return the penalised log-likelihood of where it started.
+def em_step(
+    table: PatternTable, moments: Moments, ridge: float = 0.0, invert: Invert | None = None
+) -> Step:
+    """Take one EM step from the Gaussian whose precision ``invert`` makes of the moments.
 
     Raises
     ------
@@ -137,9 +235,8 @@ def em_step(table: PatternTable, moments: Moments, ridge: float = 0.0) -> tuple[
     """
     location, covariance = moments
     total = table.weight.sum()
-    inverse_factor = np.linalg.inv(np.linalg.cholesky(covariance))
-    K = inverse_factor.T @ inverse_factor
-    log_det = -2 * total * np.log(np.diag(inverse_factor)).sum()
+    K = (invert or inverse)(covariance)
+    log_det = -total * np.linalg.slogdet(K)[1]
     U = table.residuals(location)
     pull = U @ K
     spread = np.zeros_like(K)
@@ -156,8 +253,11 @@ def em_step(table: PatternTable, moments: Moments, ridge: float = 0.0) -> tuple[
     shift = table.root_weight @ U / total
     second = (scatter + (spread + spread.T) / 2) / total - np.outer(shift, shift)
     second[np.diag_indices_from(second)] += ridge
+    KD = K @ (second - covariance)
+    length = np.sqrt((shift @ K @ shift + np.vdot(KD, KD.T)) / len(K))
     height = -0.5 * ((log_det + np.vdot(K, scatter)) / total + ridge * np.trace(K))
-    return Moments(location + shift, second), float(height)
+    good = height if invert is None else -length
+    return Step(Moments(location + shift, second), float(good), float(length))
 
 
 def _extrapolate(start: Moments, first: Moments, second: Moments) -> Moments:
@@ -179,9 +279,20 @@ def _extrapolate(start: Moments, first: Moments, second: Moments) -> Moments:
     return ahead
 
 
-def _distance(a: Moments, b: Moments) -> float:
-    """Return the root mean square change from b to a in units of the covariance of b."""
-    inverse_factor = np.linalg.inv(np.linalg.cholesky(b.covariance))
-    location = inverse_factor @ (a.location - b.location)
-    covariance = inverse_factor @ (a.covariance - b.covariance) @ inverse_factor.T
-    return float(np.sqrt((location @ location + np.vdot(covariance, covariance)) / len(location)))
+def _as_fit(
+    moments: Moments, course: list, invert: SparseInverse | None, smoothing: float, units: list
+) -> GaussianEM:
+    """Return the Gaussian of expected moments, in the units of the data."""
+    n_iter, converged = course
+    centre, scale = units
+    squares = np.outer(scale, scale)
+    covariance = moments.covariance + np.diag(smoothing / scale**2)
+    try:
+        K = (invert or inverse)(covariance)
+        covariance = covariance if invert is None else inverse(K)
+    except np.linalg.LinAlgError:
+        K = np.full_like(covariance, np.nan)
+    if invert is not None and invert.last is not None:
+        converged = converged and invert.last.converged
+    location = centre + scale * moments.location
+    return GaussianEM(location, covariance * squares, K / squares, n_iter, converged)

@@ -62,3 +62,19 @@ class Imputation(AbstractProposed):
         seen = jnp.ones_like(row.observed)
         losses = jax.vmap(lambda z: objective(key, score_fn, z, seen))(row.completions)
         return jnp.exp(row.log_weights) @ losses
+
+    def estimating_function(
+        self,
+        key: PRNGKey,
+        objective: Objective,
+        density: AbstractDensity,
+        params: Params,
+        row: Rows,
+    ) -> Params:
+        """Return Σ_k ω_k(θ) ∇_θ loss(z_k; θ), the weights ω moving with θ.
+
+        Its derivative is E_ω[∇²loss] + Cov_ω(∇loss, ∇ log q): the second part is the information
+        that is missing with the holes (Louis 1982), and makes it no symmetric matrix.
+        """
+        weighted = row._replace(log_weights=log_softmax(self.log_ratios(density, params, row)))
+        return super().estimating_function(key, objective, density, params, weighted)

@@ -37,6 +37,14 @@ class PrecisionChart(NamedTuple):
         d = len(self.location)
         return np.zeros(d + d * (d + 1) // 2)
 
+    def encode(self, location: np.ndarray, precision: np.ndarray) -> np.ndarray:
+        """Return the coordinates of N(location, precision⁻¹)."""
+        inverse_factor = np.linalg.inv(self.factor)
+        M = np.linalg.cholesky(inverse_factor @ precision @ inverse_factor.T)
+        np.fill_diagonal(M, np.log(np.diag(M)))
+        shift = np.linalg.solve(self.location_steps, location - self.location)
+        return np.concatenate([shift, (M / self.steps)[np.tril_indices(len(M))]])
+
     def growth(self, theta: np.ndarray) -> float:
         """Return the largest ratio of the precision to that of the start."""
         return float(np.linalg.norm(self._triangle(theta), 2) ** 2)

@@ -50,6 +50,11 @@ class SelectedDensity(AbstractDensity):
         """As the density."""
         return self.density.neural
 
+    @property
+    def support(self) -> Any:  # type: ignore[override]
+        """That of the density."""
+        return self.density.support
+
     def init(self, key: PRNGKey, n_features: int) -> Params:
         """Return those of the density."""
         return self.density.init(key, n_features)

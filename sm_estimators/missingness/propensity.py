@@ -44,8 +44,8 @@ class PatternPropensity(BaseEstimator):
     predictors : array-like of int, default None
         Positions of the columns A; they must be seen in every row. None is every such column.
     min_rows : int, default None
-        A pattern with fewer rows is rare, see the notes; so is one beyond the 50 most frequent. None is ten rows per predictor, and at
-        least 20; a huge number makes every pattern rare.
+        A pattern with fewer rows is rare, see the notes; so is one beyond the 50 most frequent.
+        None is ten rows per predictor, and at least 20; a huge number makes every pattern rare.
 
     Attributes
     ----------

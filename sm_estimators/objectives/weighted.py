@@ -65,7 +65,8 @@ class Weighted(AbstractObjective):
         """Return √g s, and the trace with its boundary term; the key is not used."""
         del key
         score, curvature = score_and_curvature(score_fn, x)
-        g = self.coordinate_weights(x)
+        # In a hole x may be anything, and a weight that is no number would reach the gradient.
+        g = self.coordinate_weights(jnp.where(observed, x, 0.0))
         nearer = jnp.where(
             x - jnp.asarray(self.support.lower) < jnp.asarray(self.support.upper) - x, 1, -1
         )

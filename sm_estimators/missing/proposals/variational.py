@@ -29,7 +29,7 @@ from sm_estimators.densities import AbstractDensity, Box
 from sm_estimators.missing.proposals._base import Placed
 
 Divergence = Literal["reverse_kl", "fisher"]
-BATCH = 256
+BATCH = 128
 """Rows per step."""
 N_DRAWS = 4
 """Draws per row and step."""

@@ -37,7 +37,7 @@ class VariationalGaussian(AbstractProposal):
     inflation : float, default=1.5
         Factor on the conditional covariance of the draws: a fit by either divergence is rather too
         narrow than too wide. 1 where draws are taken for the conditional itself.
-    n_steps : int, default=100
+    n_steps : int, default=50
         Adam steps per refresh.
     learning_rate : float, default=0.02
         Of Adam, falling to zero within a refresh.
@@ -50,7 +50,7 @@ class VariationalGaussian(AbstractProposal):
 
     divergence: Divergence = static(default="reverse_kl")
     inflation: float = 1.5
-    n_steps: int = 100
+    n_steps: int = 50
     learning_rate: float = 0.02
 
     def __post_init__(self):
