@@ -35,6 +35,7 @@ from sm_estimators.missing import (
     GaussianProposal,
     Importance,
     Imputation,
+    LangevinChains,
     PersistentChains,
     Placed,
     Rows,
@@ -195,7 +196,7 @@ RULES = {
     "exact": Exact,
     "variational": lambda: Variational(20),
     "variational_unweighted": lambda: Variational(20, self_normalised=False),
-    "persistent_chains": lambda: PersistentChains(10),
+    "persistent_chains": lambda: PersistentChains(10, LangevinChains(20)),
     "zeroed": Zeroed,
 }
 FOLLOWING = ("variational", "variational_unweighted", "persistent_chains")
@@ -252,7 +253,7 @@ def table(density: str, pattern: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 N_REFRESHES = 3
-"""Refreshes from the moments of the columns: 150 steps of Adam, 100 of every chain."""
+"""Refreshes from the moments of the columns: 150 steps of Adam, 70 of every chain."""
 
 
 def prepared(

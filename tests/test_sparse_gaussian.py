@@ -5,7 +5,11 @@ from designs import correlated_design, punch_holes
 from sm_estimators import Denoising, GaussianScoreMatching
 from sm_estimators._patterns import group_by_pattern
 from sm_estimators.missing.gaussian_em import Moments, em_step, gaussian_em, gaussian_em_path
-from sm_estimators.missing.gaussian_marginal import fit_gaussian_marginal, gaussian_path
+from sm_estimators.missing.gaussian_marginal import (
+    fit_gaussian_marginal,
+    gaussian_path,
+    least_supported,
+)
 from sm_estimators.missing.marginal_loss import gaussian_marginal_gradient
 from sm_estimators.missing.penalty import l1_max
 from sm_estimators.missing.precision_chart import PrecisionChart
@@ -195,9 +199,10 @@ def test_a_chart_reads_what_it_writes():
 
 
 def test_a_penalty_too_small_to_hold_the_loss_is_noticed():
-    X, _ = correlated_design(3, 60)
-    X, observed = punch_holes(4, X, 0.4)
-    fit = fit_gaussian_marginal(X, observed, l1=1e-3)
+    X, _ = correlated_design(0, 120)
+    X, observed = punch_holes(1, X, 0.3)
+    assert least_supported(observed) < 0
+    fit = fit_gaussian_marginal(X, observed, l1=0.02)
     assert not fit.converged
     assert np.isfinite(fit.precision).all()
     held = fit_gaussian_marginal(X, observed, l1=0.1, max_eigenvalue=3.0, tol=1e-6)

@@ -73,7 +73,6 @@ def methods() -> list[Method]:
         Method("variational, isotropic network, as published", published),
         Method("variational, Gaussian, unweighted", plain),
         Method("variational with weights", Variational(N_DRAWS)),
-        Method("variational with weights" + HELD_OUT, Variational(N_DRAWS, n_refreshes=4)),
     ]
 
 

@@ -80,6 +80,16 @@ def positive_count(name: str, value: Any) -> int:
     raise ValueError(f"`{name}` must be a positive whole number; got {value!r}.")
 
 
+def refuse_selection(mechanism: Any) -> None:
+    """Raise `ValueError` where the held-out loss would be that of another density."""
+    name = mechanism.describe() if isinstance(mechanism, AbstractMechanism) else mechanism
+    if name in ("mar", "mnar"):
+        raise ValueError(
+            "`ridge='held_out'` compares the marginal losses of held-out rows, which are biased "
+            f"under the mechanism {name!r}. Give a number, or use `mechanism=InversePropensity()`."
+        )
+
+
 class BaseScoreMatching(BaseEstimator, ABC):
     """Fit, evaluate, sample, impute."""
 
@@ -87,6 +97,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
     missing: Any
     mechanism: Any
     sampler: Any
+    ridge: Any
+    n_features_in_: int
+    _sums: Any
     warm_start: bool
     random_state: Any
 
@@ -148,7 +161,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
         table = self._corrected(Table(X, observed, weight))
         initial = self._previous(density) if previous_width == X.shape[1] else None
         problem = {"seed": self._seed(self.random_state), "initial": initial}
+        held_out = None
         if self.ridge == "held_out":
+            refuse_selection(self.mechanism)
             settings, held_out = select_ridge(
                 density, objective, rule, table, settings=settings, **problem
             )
@@ -157,9 +172,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         self._sums, self._fit_seed = None, problem["seed"]
         self._keep(fit, density, objective, rule)
         self.ridge_ = settings.ridge
-        self.missing_diagnostics_ = missing_diagnostics(
-            fit, observed[weight > 0], held_out if self.ridge == "held_out" else None
-        )
+        self.missing_diagnostics_ = missing_diagnostics(fit, observed[weight > 0], held_out)
         self._starts = self._completed(X[weight > 0], observed[weight > 0])
         if fit.interrupted:
             raise KeyboardInterrupt(fit.message)
@@ -176,7 +189,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
 
     def _rule(self, density, objective):
         """Return the rule for holes, refused where it is no rule or needs another density."""
-        from sm_estimators.missing import AbstractMissing, Exact, Importance, resolve_rule
+        from sm_estimators.missing import AbstractMissing, Exact, Imputation, resolve_rule
 
         if not isinstance(self.missing, (str, AbstractMissing)):
             raise ValueError(
@@ -188,8 +201,13 @@ class BaseScoreMatching(BaseEstimator, ABC):
         rule = resolve_rule(self.missing, mechanism=of, density=density)
         if corrects:
             if self.missing == "auto" and self.mechanism.describe() == "mnar":
-                rule = Importance()
+                rule = Imputation()
             rule = self.mechanism.corrected_rule(rule, objective)
+        elif getattr(rule, "log_propensity", None) is not None:
+            raise ValueError(
+                "`missing` holds a `log_propensity`, of which `mechanism` knows nothing. Pass "
+                "`mechanism=NotAtRandom(log_propensity)`; it hands it to the rule."
+            )
         if isinstance(rule, Exact) and not has_marginals(density):
             raise ValueError(
                 "`missing='exact'` needs a density with closed-form marginals (Gaussian or "
@@ -447,7 +465,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         >>> X = np.random.default_rng(0).normal(size=(400, 2))
         >>> table = GaussianScoreMatching().fit(X).confidence_intervals(X)
         >>> table.loc["location[0]"].round(2).tolist()
-        [-0.0, 0.05, -0.1, 0.1]
+        [-0.07, 0.05, -0.17, 0.03]
         >>> table.index[2:5].tolist()
         ['covariance[0, 0]', 'covariance[0, 1]', 'covariance[1, 1]']
         """
@@ -556,6 +574,11 @@ class BaseScoreMatching(BaseEstimator, ABC):
         from sm_estimators.numpyro_bridge import FittedDensity
 
         check_is_fitted(self)
+        if self.density_.support is not None:
+            raise ValueError(
+                "`to_numpyro` needs a density on the whole space; this one lives in a box, which "
+                "NumPyro would leave. Transform the columns before the fit instead."
+            )
         scale = np.linalg.cholesky(self._moments[1])
         # Copies: JAX remembers arrays it met while tracing, and NumPyro traces in float32.
         params, starts = deepcopy((self.params_, self._starts))

@@ -21,7 +21,7 @@ MOST_OFFSET = 1.0
 
 def check_request(level: Any, method: Any, n_resamples: Any) -> None:
     """Refuse levels that are no probability, unknown methods, and too few resamples."""
-    if not isinstance(level, Real) or not 0 < level < 1:
+    if not isinstance(level, Real) or not 0 < float(level) < 1:
         raise ValueError(f"`level` must be a number between 0 and 1; got {level!r}. Try 0.95.")
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {METHODS}; got {method!r}.")
@@ -97,7 +97,8 @@ def bootstrap(estimator, X, sample_weight, *, n_resamples: int, rng) -> tuple:
 
 def started_copy(estimator, *, seed: int):
     """Return an unfitted copy that starts from the parameters of the fit."""
-    copy = clone(estimator).set_params(
+    copy: Any = clone(estimator)
+    copy.set_params(
         ridge=estimator.ridge_, warm_start=True, random_state=seed, verbose=0
     )
     copy.density_, copy.params_ = estimator.density_, estimator.params_

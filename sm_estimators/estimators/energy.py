@@ -59,6 +59,8 @@ class EnergyScoreMatching(BaseScoreMatching):
         Parameters of ``density_``, in the units of the table.
     density_, objective_ : spec
         What was fitted, and how.
+    ridge_ : float
+        The ridge of the fit, given or chosen.
     missing_ : str
         The rule for holes.
     mechanism_ : str

@@ -68,6 +68,8 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         Parameters of ``density_``, in the units of the table.
     density_, objective_ : spec
         What was fitted, and how.
+    ridge_ : float
+        The ridge of the fit, given or chosen.
     missing_ : str
         The rule for holes.
     mechanism_ : str

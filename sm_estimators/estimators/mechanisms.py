@@ -46,7 +46,8 @@ class AbstractPropensity(AbstractMechanism):
 
         predictors = self.predictors
         if predictors is not None:
-            predictors = [position(columns, name) for name in np.atleast_1d(predictors)]
+            names = list(predictors) if np.ndim(predictors) else [predictors]
+            predictors = [position(columns, name) for name in names]
         model = PatternPropensity(self.classifier, predictors, min_rows=self.min_rows)
         return model.fit(table.X, table.observed, sample_weight=table.weight)
 

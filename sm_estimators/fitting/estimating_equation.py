@@ -13,7 +13,7 @@ Their equations are those of the likelihood of what was seen (complete rows and 
 same as penalised score matching there), or of the explicit loss with the mean effect of the noise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -39,8 +39,7 @@ from sm_estimators.densities.gaussian import precision_cholesky
 from sm_estimators.fitting._base import Problem, Settings
 from sm_estimators.fitting.fit import Table, distinct, pose, selects, solver, table_moments, units
 from sm_estimators.fitting.quadratic import expectation, fit_quadratic, normal_equations
-from sm_estimators.fitting.rounds import refreshed
-from sm_estimators.fitting.row_derivatives import condensed, in_chunks, row_curvatures
+from sm_estimators.fitting.row_derivatives import condensed, curvatures, in_chunks
 from sm_estimators.missing import AbstractMissing, CompleteCase, Exact, Imputation, Placed, Rows
 from sm_estimators.objectives import AbstractObjective
 
@@ -53,12 +52,14 @@ class Penalty(NamedTuple):
     """``ridge`` times ``function(density, units, params)``.
 
     ``units`` (n, k) are numbers of every row whose mean sets the units of the ridge, and of the
-    columns where ``Equation.closed``. They vary from table to table as the loss does.
+    columns of a closed form. They vary from table to table as the loss does. ``drift`` (k, p) is
+    the derivative of their mean, where they move with the parameters.
     """
 
     ridge: float
     function: Callable[[AbstractDensity, Array, Params], Scalar]
     units: Float[np.ndarray, "n k"]
+    drift: Any = 0.0
 
 
 class Equation(NamedTuple):
@@ -95,12 +96,13 @@ def equation_of(
 
     ``copies`` is the weight of the rows before a mechanism changed it.
     """
-    density, _, rule, table, _ = solved
+    density, objective, rule, table, _ = solved
     kept = rule.keeps(table.observed) & (table.weight > 0)
     table, copies = table.take(kept), copies[kept]
+    objective = objective.in_scale(np.nanstd(np.where(table.observed, table.X, np.nan), axis=0))
     if table.observed.all() and not selects(rule):
         rule = CompleteCase()
-    solved = solved._replace(rule=rule, table=table)
+    solved = solved._replace(objective=objective, rule=rule, table=table)
     closed = table.observed.all() or type(rule) in (Imputation, Exact)
     if isinstance(density, Gaussian) and closed and table.tilt is None and not selects(rule):
         return gaussian_equation(solved, copies, settings)
@@ -185,19 +187,19 @@ def penalty_of(problem: Problem, settings: Settings) -> Penalty:
     For a quadratic loss that is ½ Σ Γ_ii θ_i²; a ridge too small to matter takes Γ for given.
     """
     density, objective, rule, rows, params, key, _ = problem
-    n = len(rows.X)
     if solver(density, problem) is not fit_quadratic:
-        return Penalty(settings.ridge, density_penalty, np.ones((n, 1)))
+        return Penalty(settings.ridge, density_penalty, np.ones((len(rows.X), 1)))
     if settings.ridge > NEGLIGIBLE:
-        parts = [
-            part[:count]
-            for part, count in in_chunks(row_curvatures, problem, rows, n_tangents=params.size)
-        ]
-        return Penalty(settings.ridge, half_squares, np.concatenate(parts))
+        found = in_chunks(curvatures, problem, rows, n_tangents=params.size)
+        parts = [(units[:count], drift) for (units, drift), count in found]
+        units, drifts = (list(column) for column in zip(*parts, strict=True))
+        drift = np.sum(drifts, axis=0) / rows.weight.sum()
+        return Penalty(settings.ridge, half_squares, np.concatenate(units), drift)
     weighted = expectation(problem, params) if rule.iterative else rows
     equations = normal_equations(density, objective, weighted, key)
     gram = np.diag(equations.gram) / equations.weight
-    return Penalty(settings.ridge, half_squares, np.broadcast_to(gram, (n, len(gram))))
+    units = np.broadcast_to(gram, (len(rows.X), len(gram)))
+    return Penalty(settings.ridge, half_squares, units)
 
 
 def density_penalty(density: AbstractDensity, units: Float[Array, " 1"], params: Params) -> Scalar:
@@ -232,26 +234,6 @@ def with_noise(params: Params, noise: Float[np.ndarray, " d"]) -> Params:
         return params
     location, covariance = Gaussian().moments(params)
     return Gaussian().from_moments(location, covariance + np.diag(noise))
-
-
-def draws_of_rounds(problem: Problem) -> Iterator[Rows]:
-    """Yield the rows with the draws of every round that the fit averages over.
-
-    Draws that follow the model follow it here from where the fit ended. Rules without refreshes
-    have one round.
-    """
-    rule, key = problem.rule, problem.key
-    if not rule.n_refreshes or problem.rows.observed.all():
-        yield problem.rows
-        return
-    seed = np.asarray(jax.random.key_data(key)).tolist()
-    state = rule.start(np.random.default_rng(seed), problem.table)  # type: ignore[arg-type]
-    n_rounds = rule.n_refreshes + (not rule.refreshes_first)
-    for r in range(n_rounds):
-        if r > 0 or rule.refreshes_first:
-            state, problem = refreshed(problem, np.random.default_rng([*seed, r]), state)
-        if r >= n_rounds // 2:
-            yield problem.rows
 
 
 @spec

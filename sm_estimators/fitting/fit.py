@@ -52,6 +52,7 @@ def fit_density(
     """Fit a density to a table; ``initial`` overrides the starting point."""
     table = table.take(rule.keeps(table.observed) & (table.weight > 0))
     refuse_outside(density, table)
+    objective = objective.in_scale(np.nanstd(np.where(table.observed, table.X, np.nan), axis=0))
     if table.observed.all() and not selects(rule):
         rule = CompleteCase()
     if isinstance(density, Gaussian) and table.tilt is None and not selects(rule):

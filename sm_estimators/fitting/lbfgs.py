@@ -129,7 +129,7 @@ def mean_loss(problem: Problem, unravel, ridge: float, scales: np.ndarray | None
             v, slope = value_and_gradient(key, index, rule, objective, density, params, rows)
             value += float(v) / total
             gradient = gradient + np.asarray(ravel_pytree(slope)[0]) / total
-        return value, gradient
+        return float(value), gradient
 
     return loss
 

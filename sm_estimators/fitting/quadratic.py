@@ -157,7 +157,7 @@ def solve(
 
     def loss(z: np.ndarray) -> tuple[float, np.ndarray]:
         slope = matrix @ z
-        return 0.5 * z @ slope + z @ linear / scale, slope + linear / scale
+        return float(0.5 * z @ slope + z @ (linear / scale)), slope + linear / scale
 
     options = {"maxiter": 10_000, "maxfun": 100_000, "gtol": 1e-9, "ftol": 0.0, "maxcor": 30}
     return minimise_l1(loss, dense, penalty / scale, options=options).x / scale

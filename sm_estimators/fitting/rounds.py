@@ -71,13 +71,18 @@ def inner_settings(problem: Problem, settings: Settings) -> Settings:
 
 
 def has_settled(late: list[Params]) -> bool:
-    """Return whether the two halves of the averaged rounds differ by no more than their noise."""
+    """Return whether the two halves of the averaged rounds differ by no more than their noise.
+
+    The noise is what a straight line leaves of the course: a drift must not hide in it.
+    """
     if len(late) < 4:
         return True
     flat = np.stack([np.concatenate([np.ravel(a) for a in jax.tree.leaves(p)]) for p in late])
-    half = len(flat) // 2
+    n, half = len(flat), len(flat) // 2
     drift = np.abs(flat[:half].mean(axis=0) - flat[half:].mean(axis=0))
-    noise = flat.std(axis=0, ddof=1) * np.sqrt(1 / half + 1 / (len(flat) - half))
+    time = np.arange(n) - (n - 1) / 2
+    rest = flat - flat.mean(axis=0) - np.outer(time, time @ flat / (time @ time))
+    noise = np.sqrt((rest**2).sum(axis=0) / (n - 2) * (1 / half + 1 / (n - half)))
     return bool((drift <= np.maximum(SETTLED * np.abs(flat).max(), 4 * noise)).all())
 
 

@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jax.nn import softmax
 
 from sm_estimators._chunks import row_chunks, rows_within
 from sm_estimators._precision import cast
 from sm_estimators.fitting._base import Problem
 from sm_estimators.missing import Rows
+from sm_estimators.missing.scores import DensityScore
 
 BUDGET = 2**24
 """Numbers that a chunk of rows may need."""
@@ -28,7 +30,8 @@ def in_chunks(function, problem: Problem, rows: Rows, *, n_tangents: int = 1):
     for chunk, count in row_chunks(rows, max_rows):
         index = np.arange(len(chunk.weight))
         chunk = chunk._replace(weight=np.where(index < count, chunk.weight, 0.0))
-        yield np.asarray(function(problem.key, start + index, *model, chunk)), count
+        found = function(problem.key, start + index, *model, chunk)
+        yield jax.tree.map(np.asarray, found), count
         start += count
 
 
@@ -74,15 +77,34 @@ def weighted_sum(weight, scores):
 
 
 @jax.jit
-def row_curvatures(key, index, rule, objective, density, params, rows):
-    """Return the diagonal of the Hessian of the loss of every row, completed as it is: (n, k)."""
+def curvatures(key, index, rule, objective, density, params, rows):
+    """Return diag Γ of a quadratic loss at every row, (n, k), and Σ w ∂ diag Γ/∂θ, (k, p).
+
+    Γ = Σ_k ω_k AᵀA with A = ∂r/∂θ at completion k moves with the weights ω of an imputation alone:
+    its derivative is the covariance of diag AᵀA and ∇_θ log q under them.
+    """
+    holes = rows.completions.shape[1] > 0
+    seen = jnp.ones(rows.X.shape[1], bool)
 
     def one(i, row):
-        row_key, row = jax.random.fold_in(key, i), rule.expectation(density, params, row)
-        slope = jax.grad(lambda p: rule.loss(row_key, objective, density, p, row))
-        return jnp.diagonal(jax.jacfwd(slope)(params))
+        row_key = jax.random.fold_in(key, i)
 
-    return jax.vmap(one)(index, rows)
+        def squares(z):
+            def residual(p):
+                return objective.terms(row_key, DensityScore(density, p), z, seen)[0]
+
+            return jnp.sum(jax.jacrev(residual)(params) ** 2, axis=0)
+
+        Z = row.completions if holes else row.X[None]
+        share = softmax(rule.log_ratios(density, params, row)) if holes else jnp.ones(1)
+        diagonals = jax.vmap(squares)(Z)
+        slopes = jax.vmap(lambda z: jax.grad(density.log_density)(params, z))(Z)
+        mean = share @ diagonals
+        return mean, (diagonals - mean).T @ (share[:, None] * slopes)
+
+    diagonal, drift = jax.vmap(one)(index, rows)
+    weight = rows.weight[:, None, None]
+    return diagonal, jnp.sum(jnp.where(weight > 0, weight * drift, 0.0), axis=0)
 
 
 def condensed(rows: Rows) -> Rows:

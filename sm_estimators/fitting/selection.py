@@ -42,6 +42,7 @@ def select_ridge(
         chosen, total = replace(settings, ridge=ridge, tol=tol, verbose=0), 0.0
         for k in range(N_FOLDS):
             training, held_out = table.take(fold != k), table.take(fold == k)
+            refuse_empty(training)
             fit = fit_density(
                 density, objective, rule, training, seed=seed, settings=chosen, initial=starts[k]
             )
@@ -52,6 +53,16 @@ def select_ridge(
             break
     best = min(losses, key=losses.__getitem__)
     return replace(settings, ridge=best), losses
+
+
+def refuse_empty(training: Table) -> None:
+    """Raise `ValueError` where a column is seen so rarely that a fold has nothing of it."""
+    empty = np.flatnonzero(~training.observed.any(axis=0))
+    if len(empty):
+        raise ValueError(
+            f"`ridge='held_out'` splits the table into {N_FOLDS} folds, and columns "
+            f"{empty.tolist()} were seen too rarely to be in all of them. Give `ridge` a number."
+        )
 
 
 def held_out_loss(density: AbstractDensity, fit, table: Table) -> float:

@@ -49,7 +49,7 @@ def minimise_l1(
         slopes = np.concatenate([gradient, -gradient[split]])
         slopes[split] += penalty[split]
         slopes[k:] += penalty[split]
-        return total, slopes
+        return float(total), slopes
 
     first = np.array(start, float)
     first[split] = np.maximum(first[split], 0.0)

@@ -23,6 +23,7 @@ holds whether or not the density is right, for what the fit then estimates.
 What is reported is a function of the parameters; its errors follow by the delta method.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -36,15 +37,16 @@ from sm_estimators.fitting._base import Problem, Settings
 from sm_estimators.fitting.estimating_equation import (
     Equation,
     Solved,
-    draws_of_rounds,
     equation_of,
 )
+from sm_estimators.fitting.rounds import refreshed
 from sm_estimators.fitting.row_derivatives import (
     in_chunks,
     row_scores,
     summed_jacobian,
     summed_unit_slopes,
 )
+from sm_estimators.missing import Rows
 
 UNIDENTIFIED = 1e-11
 """Share of the largest singular value of H below which a direction is not identified."""
@@ -171,12 +173,13 @@ def spread_of(
 
 def ridge_terms(equation: Equation) -> tuple[np.ndarray, np.ndarray]:
     """Return what every row adds to ψ by the ridge and by the units (n, p), and to H (p, p)."""
-    ridge, function, units = equation.penalty
+    ridge, function, units, drift = equation.penalty
     problem = equation.problem
     rows = problem.rows
     mean = rows.weight @ units / rows.weight.sum()
     model = cast((problem.density, mean, problem.initial), np.float64)
     slope, per_unit, bend = (ridge * np.asarray(a) for a in penalty_derivatives(function, *model))
+    bend = bend + per_unit @ np.broadcast_to(drift, per_unit.T.shape)
     if equation.condensed is not None:
         sums = [part for part, _ in in_chunks(summed_unit_slopes, problem, equation.condensed)]
         per_unit = per_unit + np.sum(sums, axis=0) / rows.weight.sum()
@@ -210,6 +213,26 @@ def scores_and_jacobian(
     many = {"n_tangents": total.shape[1]}
     sums = [part for part, _ in in_chunks(summed_jacobian, problem, rows, **many)]
     return total / n_rounds, np.sum(sums, axis=0) / rows.weight.sum()
+
+
+def draws_of_rounds(problem: Problem) -> Iterator[Rows]:
+    """Yield the rows with the draws of every round that the fit averages over.
+
+    Draws that follow the model follow it here from where the fit ended. Rules without refreshes
+    have one round.
+    """
+    rule, key = problem.rule, problem.key
+    if not rule.n_refreshes or problem.rows.observed.all():
+        yield problem.rows
+        return
+    seed = np.asarray(jax.random.key_data(key)).tolist()
+    state = rule.start(np.random.default_rng(seed), problem.table)  # type: ignore[arg-type]
+    n_rounds = rule.n_refreshes + (not rule.refreshes_first)
+    for r in range(n_rounds):
+        if r > 0 or rule.refreshes_first:
+            state, problem = refreshed(problem, np.random.default_rng([*seed, r]), state)
+        if r >= n_rounds // 2:
+            yield problem.rows
 
 
 def central_differences(

@@ -29,7 +29,7 @@ MEMORY = 6
 LEAST_GAIN = 1e-3
 """Share of the squared length of a step by which an extrapolated one must lower the objective."""
 SMALLEST_STEP = 1e-6
-INNER_STEPS = 1000
+INNER_STEPS = 300
 """Most steps of the solver within a step."""
 
 

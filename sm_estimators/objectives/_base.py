@@ -39,6 +39,11 @@ class AbstractObjective(ABC):
         del scale, centre
         return self
 
+    def in_scale(self, deviations: Any) -> "AbstractObjective":
+        """Return the objective with what it leaves open set by the columns' standard deviations."""
+        del deviations
+        return self
+
     def coordinate_weights(self, x: Point) -> Point:
         """Return what multiplies ½s_j² of every coordinate, on average over keys; 1 by default."""
         return jnp.ones_like(x)

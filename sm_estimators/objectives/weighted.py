@@ -26,9 +26,9 @@ class Weighted(AbstractObjective):
     ----------
     support : Box
         Where the density lives; usually the ``support`` of the density.
-    cap : float, default=1.0
+    cap : float or array-like of shape (d,), optional
         Distance from which on the weight is 1, in the units of the columns. A smaller one uses
-        rows near the boundary more.
+        rows near the boundary more. Default: a standard deviation of each column in a fit, else 1.
 
     Examples
     --------
@@ -41,23 +41,34 @@ class Weighted(AbstractObjective):
     uses_curvature = True
 
     support: Box
-    cap: Any = 1.0
+    cap: Any = None
 
     def __post_init__(self):
         if not isinstance(self.support, Box):
             raise TypeError(f"`support` must be a Box; got {self.support!r}.")
-        if not np.all(np.asarray(self.cap) > 0):
+        if self.cap is not None and not np.all(np.asarray(self.cap) > 0):
             raise ValueError(f"`cap` must be positive; got {self.cap}.")
 
     def coordinate_weights(self, x: Point) -> Point:
         """Return g(x)."""
-        return jnp.clip(self.support.distance(x) / self.cap, 0.0, 1.0)
+        return jnp.clip(self.support.distance(x) / self._reach(), 0.0, 1.0)
+
+    def _reach(self) -> Any:
+        """Return the cap, 1 where none is set."""
+        return 1.0 if self.cap is None else jnp.asarray(self.cap)
+
+    def in_scale(self, deviations: Any) -> "Weighted":
+        """Return the objective with a cap of one standard deviation, unless it has one."""
+        if self.cap is not None:
+            return self
+        return replace(self, cap=np.where(deviations > 0, deviations, 1.0))
 
     def rescale(self, scale: Any, centre: Any = 0.0) -> "Weighted":
         """Return the objective for columns minus ``centre``, divided by ``scale``."""
         lower, upper = self.support.bounds(np.size(scale))
         moved = Box((lower - centre) / scale, (upper - centre) / scale)
-        return replace(self, support=moved, cap=self.cap / scale)
+        cap = None if self.cap is None else np.asarray(self.cap) / scale
+        return replace(self, support=moved, cap=cap)
 
     def terms(
         self, key: PRNGKey, score_fn: ScoreFn, x: Point, observed: Observed
@@ -70,6 +81,6 @@ class Weighted(AbstractObjective):
         nearer = jnp.where(
             x - jnp.asarray(self.support.lower) < jnp.asarray(self.support.upper) - x, 1, -1
         )
-        slope = jnp.where(g < 1, nearer / self.cap, 0.0)
+        slope = jnp.where(g < 1, nearer / self._reach(), 0.0)
         linear = jnp.where(observed, g * curvature + slope * score, 0.0)
         return jnp.where(observed, jnp.sqrt(g) * score, 0.0), jnp.sum(linear)

@@ -63,10 +63,11 @@ class CustomProposal(AbstractProposal):
             )
         if support is not None:
             lower, upper = support.bounds(d)
-            inside = ((completions >= lower) & (completions <= upper)).all(axis=2)
-            if not inside.any(axis=1).all():
+            inside = np.all((completions >= lower) & (completions <= upper), axis=2)
+            outside = ~np.any(inside, axis=1)
+            if np.any(outside):
                 raise ValueError(
-                    f"The proposal left {(~inside.any(axis=1)).sum()} rows without a draw inside "
+                    f"The proposal left {np.sum(outside)} rows without a draw inside "
                     "the support of the density. Draw within the bounds, or more often."
                 )
         return Draws(completions, log_density)
