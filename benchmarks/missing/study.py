@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.machine import RESULTS
 
+MARKERS = "osD^v<>PX*hpd8"
 Found = dict[tuple, list[tuple[float, float]]]
 """(setting, method) -> pairs of error and seconds, one per seed."""
 
@@ -60,7 +61,7 @@ def draw_curves(
         errors = np.array([[e for e, _ in found[setting, name]] for setting in x])
         with np.errstate(invalid="ignore"):
             low, median, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1, method="nearest")
-        style = {"color": f"C{i % 10}", "ls": "-" if i < 10 else "--", "marker": "osD^v<>PX*hp"[i]}
+        style = {"color": f"C{i % 10}", "ls": "-" if i < 10 else "--", "marker": MARKERS[i % len(MARKERS)]}
         shown = np.isfinite(median)
         ax.plot(np.array(x)[shown], median[shown], label=name, ms=4, **style)
         inside = shown & np.isfinite(high)

@@ -98,9 +98,7 @@ def bootstrap(estimator, X, sample_weight, *, n_resamples: int, rng) -> tuple:
 def started_copy(estimator, *, seed: int):
     """Return an unfitted copy that starts from the parameters of the fit."""
     copy: Any = clone(estimator)
-    copy.set_params(
-        ridge=estimator.ridge_, warm_start=True, random_state=seed, verbose=0
-    )
+    copy.set_params(ridge=estimator.ridge_, warm_start=True, random_state=seed, verbose=0)
     copy.density_, copy.params_ = estimator.density_, estimator.params_
     copy.n_features_in_ = estimator.n_features_in_
     return copy

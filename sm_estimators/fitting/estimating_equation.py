@@ -57,7 +57,7 @@ class Penalty(NamedTuple):
     """
 
     ridge: float
-    function: Callable[[AbstractDensity, Array, Params], Scalar]
+    function: Callable[[Any, Array, Params], Scalar]
     units: Float[np.ndarray, "n k"]
     drift: Any = 0.0
 
@@ -122,8 +122,8 @@ def general_equation(
     table, copies = merged(table, copies, centre, scale)
     in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
     start, report = in_units_of_fit(density, params, centre, scale)
-    noise = objective.rescale(scale, centre)
-    problem = pose(density, noise, rule, table, in_units, seed, start)
+    loss = objective.rescale(scale, centre)
+    problem = pose(density, loss, rule, table, in_units, seed, start)
     return Equation(problem, copies, penalty_of(problem, settings), report)
 
 
@@ -136,21 +136,17 @@ def gaussian_equation(
     table = table._replace(X=(table.X - centre) / scale)
     noise = np.broadcast_to(np.asarray(objective.smoothing, float), scale.shape) / scale**2
     start, report = in_units_of_fit(density, params, centre, scale)
-    penalty, whole = half_squared_norm, report
+    penalty = half_squared_norm
     if type(rule) is not Exact:  # noise is added to the covariance of greatest likelihood
         penalty, rule, start = half_trace, Likelihood(), with_noise(start, -noise)
-
-        def whole(p: Params) -> dict[str, np.ndarray]:
-            return report(with_noise(p, noise))
-
+        report = noisy(report, noise)
     loss = ExpectedDenoising(noise, np.ones(len(scale)))
-
     none = np.zeros(len(scale)), np.eye(len(scale))
     placed = Placed(table.X, table.observed, table.weight, none)
     rows = rule.prepare(np.random.default_rng(0), placed)
     problem = Problem(density, loss, rule, rows, start, jax.random.key(0))
     ridge = Penalty(settings.ridge, penalty, squared_scales(table))
-    return Equation(problem, copies, ridge, whole, condensed(rows))
+    return Equation(problem, copies, ridge, report, condensed(rows))
 
 
 def merged(
@@ -234,6 +230,11 @@ def with_noise(params: Params, noise: Float[np.ndarray, " d"]) -> Params:
         return params
     location, covariance = Gaussian().moments(params)
     return Gaussian().from_moments(location, covariance + np.diag(noise))
+
+
+def noisy(report: Report, noise: Float[np.ndarray, " d"]) -> Report:
+    """Return the report of a Gaussian with noise added."""
+    return lambda p: report(with_noise(p, noise))
 
 
 @spec

@@ -18,6 +18,9 @@ holds whether or not the density is right, for what the fit then estimates.
   varies less than that, not more (Robins, Rotnitzky and Zhao 1994): intervals are too wide rather
   than too narrow.
 - Refreshed draws: ψ_i is averaged over the rounds the fit averages over.
+- The units that a ridge is measured in are means over rows and vary with the table, and so does
+  the scale of standardised columns. Both count as parameters where the fit is a closed form or
+  quadratic; elsewhere they are taken for given, which shows with a large ridge only.
 - Not contained: the O(1/r) bias of r draws and, as in every M-estimate, that of order 1/n.
 
 What is reported is a function of the parameters; its errors follow by the delta method.
@@ -25,7 +28,7 @@ What is reported is a function of the parameters; its errors follow by the delta
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -205,7 +208,8 @@ def scores_and_jacobian(
     ψ is averaged over the rounds of draws; the derivative is that of the last round.
     """
     problem = equation.problem
-    total, n_rounds, rows = np.zeros(()), 0, problem.rows
+    rows, n_rounds = problem.rows, 0
+    total: Any = 0.0
     for rows in draws_of_rounds(problem):
         parts = [part[:count] for part, count in in_chunks(row_scores, problem, rows)]
         total, n_rounds = total + np.concatenate(parts), n_rounds + 1
