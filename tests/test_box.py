@@ -232,6 +232,25 @@ def test_a_box_is_worth_the_name():
     assert np.abs(location - MEAN).max() < np.abs(theirs - MEAN).max()
 
 
+def test_units_of_the_columns_do_not_matter():
+    # The cap is a standard deviation of each column, so that a box in other units is the same fit.
+    X, observed = table("truncated", "mcar")
+    scale = np.array([100.0, 0.1, 3.0])
+    lower, upper = density_case("truncated").density.support.bounds(N_FEATURES)
+    other = ExponentialFamilyScoreMatching(support=Box(lower * scale, upper * scale))
+    other.set_params(missing="imputation", random_state=0)
+    theta = other.fit(np.where(observed, X, np.nan) * scale).natural_parameters_
+    rows, columns = np.triu_indices(N_FEATURES, 1)
+    back = theta * np.concatenate([scale, scale**2, scale[rows] * scale[columns]])
+    np.testing.assert_allclose(back, truncated_fit().natural_parameters_, rtol=1e-3, atol=1e-3)
+    capped = ExponentialFamilyScoreMatching(
+        support=other.support, objective=Weighted(other.support, cap=0.05)
+    )
+    capped.set_params(missing="imputation", random_state=0)
+    capped.fit(np.where(observed, X, np.nan) * scale)
+    assert np.abs(capped.natural_parameters_ / theta - 1).max() > 0.05
+
+
 def test_samples_stay_inside_and_are_those_of_the_cut_gaussian():
     estimator = truncated_fit()
     location, K = gaussian_of(estimator.natural_parameters_)

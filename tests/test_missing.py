@@ -322,6 +322,25 @@ def test_remembered_equations_are_the_streamed_ones(objective, mechanism):
     assert np.abs(kept(theta).gram - kept(0.5 * theta).gram).max() > 0.1
 
 
+@pytest.mark.parametrize("objective", [Explicit(), Sliced(2, analytic_norm=True), Sliced(2)])
+def test_a_tilt_is_added_to_the_score(objective, double):
+    # The loss of the seen part is that of the score plus the tilt, however the loss reads it.
+    case, rows = density_case("gaussian"), some_rows("gaussian")
+    rule, tilt = Importance(bias_correction=False), jnp.array([0.3, -0.7, 1.1])
+    key, row = jax.random.key(0), jax.tree.map(lambda a: jnp.array(a[0]), rows)
+
+    @jax.jit
+    def losses(row):
+        score = MarginalScore(DensityScore(case.density, case.params), row)
+        added = objective(key, lambda x: score(x) + tilt, row.X, row.observed)
+        parts = [row, row._replace(tilt=tilt)]
+        return added, *(rule.loss(key, objective, case.density, case.params, r) for r in parts)
+
+    expected, plain, loss = losses(row)
+    np.testing.assert_allclose(loss, expected, rtol=1e-10)
+    assert abs(loss - plain) > 0.01
+
+
 # Mechanisms.
 
 

@@ -11,6 +11,7 @@ from cases import COVARIANCE, MEAN, density_case, table
 
 from sm_estimators import ExponentialFamilyScoreMatching
 from sm_estimators.densities import Box, ExponentialFamily, LogDensity, pairwise_statistics
+from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.fitting import Fit, Settings, Table, fit_density
 from sm_estimators.fitting.fit import pose
 from sm_estimators.fitting.lbfgs import fit_lbfgs
@@ -19,6 +20,7 @@ from sm_estimators.fitting.rounds import (
     fit_rounds,
     has_settled,
     inner_settings,
+    refreshed,
     within_support,
 )
 from sm_estimators.missing import (
@@ -30,6 +32,7 @@ from sm_estimators.missing import (
     PersistentChains,
     Variational,
 )
+from sm_estimators.missing.proposed import normalised_log_weights
 from sm_estimators.objectives import Explicit, Weighted
 
 N_ROWS = 300
@@ -222,6 +225,39 @@ def test_a_bad_proposal_gets_better_by_refreshes():
     assert gap_to_truth(follows) < 0.35
     assert gap_to_truth(once) > 2 * gap_to_truth(follows)
     assert gap_to_truth(stays) > 1.5 * gap_to_truth(follows)
+
+
+def ratios_after_a_refresh(rule):
+    """Return the log ratios at the parameters that the draws were refreshed at."""
+    problem = problem_of(rule, moments=MODERATE, initial=THETA)
+    state = rule.start(np.random.default_rng(0), problem.table)
+    _, problem = refreshed(problem, np.random.default_rng(1), state)
+    log_weights = normalised_log_weights(rule, problem.density, THETA, problem.rows)
+    return problem.rows, log_weights
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Variational(6, self_normalised=False), PersistentChains(6), Imputation(6, LangevinChains(5))],
+)
+def test_draws_of_the_model_weigh_the_same(rule):
+    _, log_weights = ratios_after_a_refresh(rule)
+    np.testing.assert_allclose(log_weights, -np.log(6), atol=1e-9)
+
+
+def test_new_draws_come_with_their_own_weights():
+    # A Gaussian refitted to the Gaussian truth and widened by f: in k holes log q − log π is
+    # −½ (1 − 1/f) z², up to a constant of the row and what is wrong with the refit.
+    rows, log_weights = ratios_after_a_refresh(Importance(6, n_refreshes=1))
+    exact = GaussianConditional(MEAN, COVARIANCE)
+    gaps = rows.completions - exact.mean(rows.X, rows.observed)[:, None]
+    K = np.linalg.inv(COVARIANCE)
+    expected = -0.5 * (1 - 1 / 1.5) * np.einsum("nri,ij,nrj->nr", gaps, K, gaps)
+    centred = [a - a.mean(axis=1, keepdims=True) for a in (log_weights, expected)]
+    holed = ~rows.observed.all(axis=1)
+    found = np.corrcoef(*(a[holed].ravel() for a in centred))[0, 1]
+    assert found > 0.9
+    np.testing.assert_allclose(log_weights[~holed], -np.log(6), atol=1e-9)
 
 
 def test_draws_outside_the_support_have_no_weight():

@@ -61,7 +61,11 @@ def draw_curves(
         errors = np.array([[e for e, _ in found[setting, name]] for setting in x])
         with np.errstate(invalid="ignore"):
             low, median, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1, method="nearest")
-        style = {"color": f"C{i % 10}", "ls": "-" if i < 10 else "--", "marker": MARKERS[i % len(MARKERS)]}
+        style = {
+            "color": f"C{i % 10}",
+            "ls": "-" if i < 10 else "--",
+            "marker": MARKERS[i % len(MARKERS)],
+        }
         shown = np.isfinite(median)
         ax.plot(np.array(x)[shown], median[shown], label=name, ms=4, **style)
         inside = shown & np.isfinite(high)

@@ -51,8 +51,10 @@ from sm_estimators.fitting.row_derivatives import (
 )
 from sm_estimators.missing import Rows
 
-UNIDENTIFIED = 1e-11
+UNIDENTIFIED = 1e-13
 """Share of the largest singular value of H below which a direction is not identified."""
+NOISE = 1e-6
+"""Share of the largest error, in units of the curvature, below which a parameter is fixed."""
 VISIBLE = 1e-5
 """Share of the slope of a quantity along such a direction that is no rounding error."""
 
@@ -125,7 +127,8 @@ def standard_errors(
     flat, unravel = flat_parameters(equation.problem)
     spread = spread_of(equation, *scores_and_jacobian(equation))
     error = np.sqrt(np.diag(spread.covariance))
-    offset = np.divide(np.abs(spread.step), error, out=np.zeros_like(error), where=error > 0)
+    moves = error / spread.scale > NOISE * (error / spread.scale).max()
+    offset = np.max(np.abs(spread.step[moves]) / error[moves], initial=0.0)
 
     def reported(theta: np.ndarray) -> np.ndarray:
         return joined(equation.report(unravel(theta)))
@@ -136,7 +139,7 @@ def standard_errors(
     along = np.abs(in_scale @ spread.flats).max(axis=1, initial=0.0)
     errors[along > VISIBLE * np.linalg.norm(in_scale, axis=1)] = np.inf
     estimate = equation.report(unravel(flat))
-    return StandardErrors(with_errors(estimate, errors), float(offset.max()))
+    return StandardErrors(with_errors(estimate, errors), float(offset))
 
 
 def flat_parameters(problem: Problem):
