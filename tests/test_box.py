@@ -232,10 +232,11 @@ def test_a_box_is_worth_the_name():
     assert np.abs(location - MEAN).max() < np.abs(theirs - MEAN).max()
 
 
-def test_units_of_the_columns_do_not_matter():
-    # The cap is a standard deviation of each column, so that a box in other units is the same fit.
+def test_units_of_the_table_do_not_matter():
+    # The cap is a standard deviation of each column, so that a box in other units is the same fit;
+    # one unit for all columns, because the loss adds them up.
     X, observed = table("truncated", "mcar")
-    scale = np.array([100.0, 0.1, 3.0])
+    scale = np.full(N_FEATURES, 10.0)
     lower, upper = density_case("truncated").density.support.bounds(N_FEATURES)
     other = ExponentialFamilyScoreMatching(support=Box(lower * scale, upper * scale))
     other.set_params(missing="imputation", random_state=0)

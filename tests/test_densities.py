@@ -25,10 +25,12 @@ from scipy.stats import multivariate_normal
 from sm_estimators.densities import (
     AbstractDensity,
     AbstractMarginalDensity,
+    Box,
     ExponentialFamily,
     Gaussian,
     GaussianMixture,
     MLPEnergy,
+    PairwiseGaussian,
     condition,
     marginalise,
     pairwise_statistics,
@@ -251,6 +253,26 @@ def test_pairwise_statistics_are_the_gaussian():
     values = [float(family.log_density(jnp.array(theta), x)) for x in jnp.array(POINTS)]
     gaps = values - multivariate_normal(MEAN, COVARIANCE).logpdf(POINTS)
     np.testing.assert_allclose(gaps, gaps[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("support", [None, Box(lower=(0.0, -np.inf, -1.0))])
+def test_the_pairwise_gaussian_is_the_family_of_its_statistics(support):
+    family, plain = (
+        ExponentialFamily(pairwise_statistics, support=support),
+        PairwiseGaussian(support),
+    )
+    theta = jnp.array(np.random.default_rng(3).standard_normal(9))
+    for x in jnp.array(POINTS[:3]):
+        inside = support is None or bool(support.contains(x))
+        values = [float(q.log_density(theta, x)) for q in (family, plain)]
+        assert np.isfinite(values).all() == inside
+        np.testing.assert_allclose(values[1], values[0], rtol=1e-12)
+        if inside:
+            pairs = (q.score_and_curvature(theta, x) for q in (family, plain))
+            for expected, part in zip(*pairs, strict=True):
+                np.testing.assert_allclose(part, expected, rtol=1e-10, atol=1e-12)
+    assert plain.init(jax.random.key(0), 3).shape == theta.shape
+    assert plain.sparse_flags(9).tolist() == [0.0] * 6 + [1.0] * 3
 
 
 def test_a_base_measure_is_added():

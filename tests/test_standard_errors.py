@@ -381,7 +381,7 @@ def test_rows_that_came_in_parts():
 
 def test_another_table_is_noticed():
     fitted = GaussianScoreMatching().fit(holed())
-    with pytest.warns(UserWarning, match="standard errors away from the fit to `X`"):
+    with pytest.warns(UserWarning, match="standard deviations from zero"):
         fitted.confidence_intervals(holed(100, seed=5) + 1)
 
 

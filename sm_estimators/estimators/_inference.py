@@ -16,7 +16,7 @@ from sm_estimators.estimators._warnings import warn_user
 
 METHODS = ("sandwich", "bootstrap")
 MOST_OFFSET = 1.0
-"""Standard errors that the parameters may be away from the solution of their equation."""
+"""Standard deviations that the equation of a fit may be from zero at its parameters."""
 
 
 def check_request(level: Any, method: Any, n_resamples: Any) -> None:
@@ -62,9 +62,10 @@ def sandwich(estimator, X, sample_weight) -> tuple:
     found = standard_errors(solved, weight, seed=estimator._fit_seed, settings=settings)
     if found.offset > MOST_OFFSET:
         warn_user(
-            f"The parameters are {found.offset:.2g} standard errors away from the fit to `X`. Pass "
-            "the table and the `sample_weight` of the fit, with the parameters of the estimator "
-            "unchanged; if you did, the fit stopped early: raise `max_iter`."
+            f"At the fitted parameters the equation that a fit to `X` solves is {found.offset:.2g} "
+            "standard deviations from zero. Pass the table and the `sample_weight` of the fit, "
+            "with the parameters of the estimator unchanged; if you did, the fit stopped early: "
+            "raise `max_iter`."
         )
     return found.quantities
 

@@ -54,7 +54,7 @@ from sm_estimators.missing import Rows
 UNIDENTIFIED = 1e-13
 """Share of the largest singular value of H below which a direction is not identified."""
 NOISE = 1e-6
-"""Share of the largest error, in units of the curvature, below which a parameter is fixed."""
+"""Share of the largest variation of a component of the equation that is rounding error."""
 VISIBLE = 1e-5
 """Share of the slope of a quantity along such a direction that is no rounding error."""
 
@@ -63,8 +63,8 @@ class Spread(NamedTuple):
     """How the parameters vary over tables."""
 
     covariance: Float[np.ndarray, "p p"]
-    step: Float[np.ndarray, " p"]
-    """Of Newton, towards the solution of the equation."""
+    offset: float
+    """Largest component of the equation, in its standard deviations."""
     flats: Float[np.ndarray, "p k"]
     """Directions in which the equation does not change, in units of ``scale``."""
     scale: Float[np.ndarray, " p"]
@@ -81,8 +81,8 @@ class Quantity(NamedTuple):
 class StandardErrors(NamedTuple):
     """Quantities of a fitted density with their standard errors.
 
-    ``offset`` is how far, in standard errors, the parameters are from the solution of their
-    equation: near zero for the table of the fit.
+    ``offset`` is how far from zero their equation is, in its standard deviations: near zero for the
+    table of the fit.
     """
 
     quantities: tuple[Quantity, ...]
@@ -127,19 +127,17 @@ def standard_errors(
     flat, unravel = flat_parameters(equation.problem)
     spread = spread_of(equation, *scores_and_jacobian(equation))
     error = np.sqrt(np.diag(spread.covariance))
-    moves = error / spread.scale > NOISE * (error / spread.scale).max()
-    offset = np.max(np.abs(spread.step[moves]) / error[moves], initial=0.0)
 
     def reported(theta: np.ndarray) -> np.ndarray:
         return joined(equation.report(unravel(theta)))
 
-    slopes = central_differences(reported, flat, np.abs(flat) + error)
+    slopes = central_differences(reported, flat, np.abs(flat) + np.minimum(error, 1.0))
     errors = np.sqrt(np.einsum("qp,pr,qr->q", slopes, spread.covariance, slopes))
     in_scale = slopes * spread.scale
     along = np.abs(in_scale @ spread.flats).max(axis=1, initial=0.0)
     errors[along > VISIBLE * np.linalg.norm(in_scale, axis=1)] = np.inf
     estimate = equation.report(unravel(flat))
-    return StandardErrors(with_errors(estimate, errors), float(offset))
+    return StandardErrors(with_errors(estimate, errors), float(spread.offset))
 
 
 def flat_parameters(problem: Problem):
@@ -173,8 +171,10 @@ def spread_of(
     seen = values > UNIDENTIFIED * values[0]
     inverse = np.outer(scale, scale) * ((Vt[seen].T / values[seen]) @ U[:, seen].T)
     influence = deviations @ inverse.T
-    step = inverse @ (copies @ u) / weight.sum()
-    return Spread(influence.T @ influence, step, Vt[~seen].T, scale)
+    spread = np.linalg.norm(deviations, axis=0)
+    varies = spread * scale > NOISE * (spread * scale).max()
+    off = np.abs(copies @ u)[varies] / weight.sum() / spread[varies]
+    return Spread(influence.T @ influence, off.max(initial=0.0), Vt[~seen].T, scale)
 
 
 def ridge_terms(equation: Equation) -> tuple[np.ndarray, np.ndarray]:
