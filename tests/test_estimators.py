@@ -416,7 +416,7 @@ SENTENCES = {
     "exact family": (
         lambda: F(missing="exact").fit(table()),
         ValueError,
-        "closed-form marginals.*got ExponentialFamily.*'importance'",
+        "closed-form marginals.*got PairwiseGaussian.*'importance'",
     ),
     "biased rule": (
         lambda: G(missing="exact", mechanism="mar").fit(table()),
@@ -426,7 +426,7 @@ SENTENCES = {
     "mechanism": (
         lambda: G(mechanism="mnar").fit(table()),
         ValueError,
-        "`mechanism` must be 'mcar' or 'mar'; got 'mnar'",
+        "`mechanism` must be 'mcar', 'mar', Inv.*; got 'mnar'",
     ),
     "sampler": (
         lambda: G(sampler="gibbs").fit(table()),

@@ -175,7 +175,7 @@ def evaluation_rows(d: int, n: int) -> list[list[str]]:
                 f"JAX, {name}",
                 milliseconds(found["wall"], found["cpu"]),
                 f"{found['compilation']:.1f}",
-                f"{found['wall'] / taken.wall:.1f}",
+                f"{found['wall'] / taken.wall:.1f} ({found['cpu'] / taken.cpu:.1f})",
                 f"{difference(found['value'], ours.value):.0e}",
                 f"{gradient_difference(found, ours):.0e}",
             ]

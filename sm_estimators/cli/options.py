@@ -57,7 +57,16 @@ ObjectiveOption = Annotated[
     typer.Option(help="The score-matching loss.  [default: the density's]"),
 ]
 MissingOption = Annotated[
-    Literal["complete_case", "importance", "imputation", "exact"] | None,
+    Literal[
+        "complete_case",
+        "importance",
+        "imputation",
+        "exact",
+        "variational",
+        "persistent_chains",
+        "zeroed",
+    ]
+    | None,
     typer.Option(help="The rule for holes.  [default: the best valid one]"),
 ]
 MechanismOption = Annotated[

@@ -393,8 +393,9 @@ class BaseScoreMatching(BaseEstimator, ABC):
         r"""Return standard errors and confidence intervals of what was fitted.
 
         With :math:`\psi_i` the gradient of the loss of row i in the parameters (with holes filled
-        in by "imputation", one whose weights move with them), an estimate that solves
-        :math:`\sum_i w_i \psi_i(\theta) = 0` has the covariance
+        in by "imputation", one whose weights move with them) and :math:`w_i` the weight that a
+        mechanism gives the row, an estimate that solves :math:`\sum_i w_i \psi_i(\theta) = 0` has
+        the covariance
 
         .. math:: H^{-1} \Big(\sum_i w_i^2 \psi_i \psi_i^\top\Big) H^{-\top}, \qquad
             H = \sum_i w_i \nabla \psi_i(\theta),
