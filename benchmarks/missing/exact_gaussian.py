@@ -285,7 +285,8 @@ def report(sizes: list, fits: list, tables: list) -> str:
 
 One evaluation of the loss and its gradients in μ and K, all patterns of holes distinct; least of
 {N_REPEATS} (or of {PATIENCE} s), without compilation. Differences are relative, to ours. "None"
-means that the process stood still, as batches of LAPACK calls do in XLA on two cores:
+means that the process did not end in time: batches of LAPACK calls were seen to stand still in XLA
+on two cores, but one that is merely slow looks the same:
 
 {evaluations}
 
