@@ -9,7 +9,9 @@ import pytest
 from cases import initial_logistic, quartic_statistics, sheared_logistic
 from designs import correlated_design, punch_holes
 
+from sm_estimators._precision import double_precision
 from sm_estimators.densities import (
+    Box,
     ExponentialFamily,
     Gaussian,
     GaussianMixture,
@@ -18,13 +20,16 @@ from sm_estimators.densities import (
     pairwise_statistics,
 )
 from sm_estimators.fitting import Settings, Table, evaluate, fit_density
+from sm_estimators.fitting import lbfgs as lbfgs_module
+from sm_estimators.fitting import linear_marginal as linear_module
 from sm_estimators.fitting import minibatch as minibatch_module
 from sm_estimators.fitting import quadratic as quadratic_module
+from sm_estimators.fitting.fit import pose
 from sm_estimators.fitting.quadratic import normal_equations, solve
 from sm_estimators.fitting.streaming import add_rows, fit_sums
 from sm_estimators.missing import CompleteCase, Exact, Importance, Imputation, Rows
 from sm_estimators.missing.gaussian_em import gaussian_em
-from sm_estimators.objectives import Denoising, Explicit, Sliced
+from sm_estimators.objectives import Denoising, Explicit, Sliced, Weighted
 
 NO_RIDGE = Settings(ridge=0.0)
 
@@ -272,6 +277,46 @@ def test_draws_and_closed_forms_agree(rule):
     assert len(sizes) == (table.observed.any(axis=1) & ~table.observed.all(axis=1)).sum()
     assert (sizes > 30).mean() > 0.9
     assert (sizes <= 100 + 1e-9).all()
+
+
+def steep(observed, x):
+    """Log-propensity of three columns whose first is lost where it is large."""
+    return jnp.where(observed[0], -1.0, 1.0) * 0.5 * jax.nn.softplus(x[0])
+
+
+@pytest.mark.parametrize("kind", ["plain", "uncorrected", "tilted", "not at random", "in a box"])
+def test_losses_from_remembered_matrices_are_the_losses(kind, monkeypatch):
+    # Value and gradient, at a θ that is neither the start nor the solution, chunk by chunk.
+    monkeypatch.setattr(linear_module, "rows_within", lambda numbers: 64)
+    box = Box(lower=(-1.0, -np.inf, -1.5))
+    support = box if kind == "in a box" else None
+    density = ExponentialFamily(quartic_statistics, support=support)
+    rule = Importance(
+        6,
+        bias_correction=kind != "uncorrected",
+        log_propensity=steep if kind == "not at random" else None,
+    )
+    X, rng = gaussian_rows(n=150) / [1.0, 3.0, 0.5], np.random.default_rng(3)
+    X = X[(box.lower <= X).all(axis=1)]
+    table = holed(X)._replace(weight=rng.uniform(0.5, 2.0, len(X)))
+    if kind == "tilted":
+        table = table._replace(tilt=rng.normal(size=X.shape))
+    objective = Explicit() if support is None else Weighted(support, cap=np.ones(3))
+    moments = np.zeros(3), np.eye(3)
+    problem = pose(density, objective, rule, table, moments, 0, None)
+    theta = problem.initial + 0.3 * rng.normal(size=len(problem.initial))
+
+    @double_precision
+    def value_and_slope():
+        return lbfgs_module.mean_loss(problem, lambda flat: flat, 0.1)(theta)
+
+    assert linear_module.is_linear(problem)
+    ours = value_and_slope()
+    monkeypatch.setattr(lbfgs_module, "is_linear", lambda problem: False)
+    theirs = value_and_slope()
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-10)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-9, atol=1e-10)
+    assert np.abs(ours[1]).max() > 0.1
 
 
 def test_initial_parameters_are_used():

@@ -6,6 +6,7 @@ earlier, the larger the L1 weight at which it enters. Every method gets the same
 and the same ridge.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -108,8 +109,8 @@ def area(method: Method, full: np.ndarray, X: np.ndarray, truth: np.ndarray) -> 
     return float(roc_auc_score(truth[edges] != 0, entry + 1e-9 * sizes[-1]))
 
 
-def run(n_seeds: int) -> Found:
-    """Return areas and seconds of every method in every setting."""
+def run(n_seeds: int) -> Iterator[Found]:
+    """Yield areas and seconds of every method in every setting, after every seed."""
     found: Found = {}
     for seed in range(n_seeds):
         for kind, centres, share in SETTINGS:
@@ -122,7 +123,7 @@ def run(n_seeds: int) -> Found:
                 result = measure(lambda m=method, a=(full, X, K): area(m, *a))
                 found.setdefault(((kind, centres, share), method.name), []).append(result)
         print(f"seed {seed} done", flush=True)
-    return found
+        yield found
 
 
 def label(kind: str, centres: int, share: float) -> str:
@@ -157,11 +158,13 @@ def main(
     seeds: Annotated[int, typer.Option(help="Seeds.")] = 20,
 ) -> None:
     """Measure, write the table and draw the figure."""
-    found = run(2 if quick else seeds)
+    found: Found = {}
+    for found in run(2 if quick else seeds):
+        if not quick:  # a study that is stopped has its seeds so far
+            save("missing_graphs.md", report(found))
     if quick:
         print(report(found))
         return
-    save("missing_graphs.md", report(found))
     by_share = {(s[2], m.name): found[s, m.name] for s in STAR for m in methods()}
     draw_curves(
         by_share,

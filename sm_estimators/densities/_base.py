@@ -126,3 +126,14 @@ class AbstractExponentialFamily(AbstractDensity):
     def log_density(self, params: Params, x: Point) -> Scalar:
         """Return θ·t(x) + log h(x)."""
         return jnp.dot(params, self.sufficient_statistics(x)) + self.log_base_measure(x)
+
+    def score_and_curvature(self, params: Params, x: Point) -> tuple[Point, Point]:
+        """Return score and curvature, both forwards: statistics that index x make slow scatters."""
+
+        def slope(z: Point, direction: Point) -> Scalar:
+            return jax.jvp(lambda y: self.log_density(params, y), (z,), (direction,))[1]
+
+        def along(direction: Point) -> tuple[Scalar, Scalar]:
+            return jax.jvp(lambda z: slope(z, direction), (x,), (direction,))
+
+        return jax.vmap(along)(jnp.eye(x.size, dtype=x.dtype))

@@ -249,7 +249,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         self._moments = fit.moments
         self.missing_diagnostics_ = {}
         self._describe()
-        warn_few_draws(fit.effective_sample_size)
+        warn_few_draws(rule, fit.effective_sample_size)
         warn_unconverged(fit, neural=density.neural)
 
     def _completed(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ same as penalised score matching there), or of the explicit loss with the mean e
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -37,9 +36,19 @@ from sm_estimators._typing import (
 from sm_estimators.densities import AbstractDensity, Gaussian
 from sm_estimators.densities.gaussian import precision_cholesky
 from sm_estimators.fitting._base import Problem, Settings
-from sm_estimators.fitting.fit import Table, distinct, pose, selects, solver, table_moments, units
+from sm_estimators.fitting.fit import (
+    Table,
+    distinct,
+    pose,
+    rescaled,
+    selects,
+    solver,
+    table_moments,
+)
+from sm_estimators.fitting.lbfgs import parameter_scales
 from sm_estimators.fitting.quadratic import expectation, fit_quadratic, normal_equations
 from sm_estimators.fitting.row_derivatives import condensed, curvatures, in_chunks
+from sm_estimators.fitting.whitening import complete_curvature
 from sm_estimators.missing import AbstractMissing, CompleteCase, Exact, Imputation, Placed, Rows
 from sm_estimators.objectives import AbstractObjective
 
@@ -115,15 +124,12 @@ def general_equation(
     """Return the equation of a fit by an optimiser, in its units and with its draws."""
     density, objective, rule, table, params = solved
     moments = table_moments(table, settings)
-    centre, scale = units(density, moments)
-    if selects(rule):
-        log_propensity = rule.log_propensity.in_units(centre, scale)  # type: ignore[attr-defined]
-        rule = replace(rule, log_propensity=log_propensity)  # type: ignore[type-var]
-    table, copies = merged(table, copies, centre, scale)
-    in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
+    objective, rule, table, in_units, centre, scale = rescaled(
+        density, objective, rule, table, moments
+    )
+    copies = distinct(table._replace(weight=copies)).weight
     start, report = in_units_of_fit(density, params, centre, scale)
-    loss = objective.rescale(scale, centre)
-    problem = pose(density, loss, rule, table, in_units, seed, start)
+    problem = pose(density, objective, rule, distinct(table), in_units, seed, start)
     return Equation(problem, copies, penalty_of(problem, settings), report)
 
 
@@ -149,15 +155,6 @@ def gaussian_equation(
     return Equation(problem, copies, ridge, report, condensed(rows))
 
 
-def merged(
-    table: Table, copies: np.ndarray, centre: np.ndarray, scale: np.ndarray
-) -> tuple[Table, np.ndarray]:
-    """Return the table in the units of the fit, equal rows merged, and how many each stands for."""
-    tilt = None if table.tilt is None else table.tilt * scale
-    moved = table._replace(X=(table.X - centre) / scale, tilt=tilt)
-    return distinct(moved), distinct(moved._replace(weight=copies)).weight
-
-
 def in_units_of_fit(
     density: AbstractDensity, params: Params, centre: np.ndarray, scale: np.ndarray
 ) -> tuple[Params, Report]:
@@ -180,13 +177,19 @@ def squared_scales(table: Table) -> Float[np.ndarray, "n d"]:
 def penalty_of(problem: Problem, settings: Settings) -> Penalty:
     """Return what the solver of the problem adds to the loss.
 
-    For a quadratic loss that is ½ Σ Γ_ii θ_i²; a ridge too small to matter takes Γ for given.
+    For an exponential family that is ½ Σ Γ_ii θ_i², with Γ that of completed rows where the loss
+    is not quadratic; a ridge too small to matter takes Γ for given.
     """
     density, objective, rule, rows, params, key, _ = problem
     if solver(density, problem) is not fit_quadratic:
-        return Penalty(settings.ridge, density_penalty, np.ones((len(rows.X), 1)))
+        curvature = complete_curvature(problem, sum(map(np.size, jax.tree.leaves(params))))
+        scales = parameter_scales(problem, curvature)
+        if scales is None:
+            return Penalty(settings.ridge, density_penalty, np.ones((len(rows.X), 1)))
+        given = np.broadcast_to(scales, (len(rows.X), len(scales)))
+        return Penalty(settings.ridge, half_squares, given)
     if settings.ridge > NEGLIGIBLE:
-        found = in_chunks(curvatures, problem, rows, n_tangents=params.size)
+        found = in_chunks(curvatures, problem, rows)
         parts = [(units[:count], drift) for (units, drift), count in found]
         units, drifts = (list(column) for column in zip(*parts, strict=True))
         drift = np.sum(drifts, axis=0) / rows.weight.sum()

@@ -60,18 +60,12 @@ def fit_density(
         if fit is not None:
             return replace(fit, moments=density.moments(fit.params))
     moments = table_moments(table, settings)
-    centre, scale = units(density, moments)
-    tilt = None if table.tilt is None else table.tilt * scale
-    table = distinct(table._replace(X=(table.X - centre) / scale, tilt=tilt))
+    objective, rule, table, in_units, centre, scale = rescaled(
+        density, objective, rule, table, moments
+    )
     if initial is not None and density.standardised:
         initial = density.rescale(initial, -centre / scale, 1 / scale)
-    in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
-    # A neural energy learns from standardised columns, and its noise is measured in them.
-    objective = objective if density.neural else objective.rescale(scale, centre)
-    if selects(rule):
-        log_propensity = rule.log_propensity.in_units(centre, scale)  # type: ignore[attr-defined]
-        rule = replace(rule, log_propensity=log_propensity)  # type: ignore[type-var]
-    problem = pose(density, objective, rule, table, in_units, seed, initial)
+    problem = pose(density, objective, rule, distinct(table), in_units, seed, initial)
     check_finite(problem)
     fit = fit_rounds(problem, settings, solver(density, problem))
     fit = replace(fit, moments=moments)
@@ -105,6 +99,37 @@ def table_moments(table: Table, settings: Settings) -> tuple[np.ndarray, np.ndar
     ridge = max(settings.ridge, 1e-8)
     em = gaussian_em(table.X, table.observed, weights=table.weight, ridge=ridge)
     return em.location, em.covariance
+
+
+class Rescaled(NamedTuple):
+    """What a fit is made of in the units (x − centre) / scale, with the moments of the table."""
+
+    objective: AbstractObjective
+    rule: AbstractMissing
+    table: Table
+    moments: tuple[np.ndarray, np.ndarray]
+    centre: np.ndarray
+    scale: np.ndarray
+
+
+def rescaled(
+    density: AbstractDensity,
+    objective: AbstractObjective,
+    rule: AbstractMissing,
+    table: Table,
+    moments: tuple[np.ndarray, np.ndarray],
+) -> Rescaled:
+    """Return objective, rule and table in the units in which the density is fitted."""
+    centre, scale = units(density, moments)
+    tilt = None if table.tilt is None else table.tilt * scale
+    table = table._replace(X=(table.X - centre) / scale, tilt=tilt)
+    in_units = (moments[0] - centre) / scale, moments[1] / np.outer(scale, scale)
+    # A neural energy learns from standardised columns, and its noise is measured in them.
+    objective = objective if density.neural else objective.rescale(scale, centre)
+    if selects(rule):
+        log_propensity = rule.log_propensity.in_units(centre, scale)  # type: ignore[attr-defined]
+        rule = replace(rule, log_propensity=log_propensity)  # type: ignore[type-var]
+    return Rescaled(objective, rule, table, in_units, centre, scale)
 
 
 def units(density: AbstractDensity, moments) -> tuple[np.ndarray, np.ndarray]:

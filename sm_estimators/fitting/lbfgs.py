@@ -5,6 +5,8 @@ a deterministic function of the parameters. The compiled value-and-gradient take
 arguments, chunk by chunk; SciPy does the optimisation.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from tqdm.auto import tqdm
 
 from sm_estimators._precision import double_precision, to_numpy
+from sm_estimators._typing import Params, Scalar
 from sm_estimators.densities import AbstractExponentialFamily
 from sm_estimators.fitting._base import (
     Fit,
@@ -21,6 +24,7 @@ from sm_estimators.fitting._base import (
     relative_change,
 )
 from sm_estimators.fitting.empirical_loss import empirical_loss, loss_chunks
+from sm_estimators.fitting.linear_marginal import is_linear, linear_loss, linear_marginals
 from sm_estimators.fitting.quadratic import expectation
 from sm_estimators.fitting.sparse import minimise_l1, sparse_parameters
 from sm_estimators.fitting.whitening import complete_curvature, whitening
@@ -111,12 +115,8 @@ def mean_loss(problem: Problem, unravel, ridge: float, scales: np.ndarray | None
 
     The penalty is ridge times that of the density, or ½·ridge·Σ scale_i θ_i².
     """
-    key, (rule, objective, density) = (
-        problem.key,
-        (problem.rule, problem.objective, problem.density),
-    )
-    chunks = [jax.device_put(chunk) for chunk in loss_chunks(problem.rows)]
-    total = float(problem.rows.weight.sum())
+    density, total = problem.density, float(problem.rows.weight.sum())
+    parts = losses_of_chunks(problem)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         params = unravel(jnp.asarray(flat))
@@ -125,13 +125,34 @@ def mean_loss(problem: Problem, unravel, ridge: float, scales: np.ndarray | None
             value, gradient = ridge * float(value), ridge * np.asarray(ravel_pytree(slope)[0])
         else:
             value, gradient = 0.5 * ridge * scales @ flat**2, ridge * scales * flat
-        for index, rows in chunks:
-            v, slope = value_and_gradient(key, index, rule, objective, density, params, rows)
+        for part in parts:
+            v, slope = part(params)
             value += float(v) / total
             gradient = gradient + np.asarray(ravel_pytree(slope)[0]) / total
         return float(value), gradient
 
     return loss
+
+
+def losses_of_chunks(problem: Problem) -> list[Callable[[Params], tuple[Scalar, Params]]]:
+    """Return functions of the parameters whose values and gradients add up to the loss."""
+    key, rule, objective, density = (
+        problem.key,
+        problem.rule,
+        problem.objective,
+        problem.density,
+    )
+    if is_linear(problem):
+        return [
+            lambda theta, rows=rows: linear_loss(theta, key, rule, objective, rows)
+            for rows in linear_marginals(problem)
+        ]
+    return [
+        lambda params, index=index, rows=rows: value_and_gradient(
+            key, index, rule, objective, density, params, rows
+        )
+        for index, rows in map(jax.device_put, loss_chunks(problem.rows))
+    ]
 
 
 def within_range(loss):

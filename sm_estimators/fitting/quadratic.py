@@ -50,8 +50,8 @@ class LinearScore:
         """Return ∂t/∂x, (d, k)."""
         return jax.jacfwd(self.density.sufficient_statistics)(x).T
 
-    def with_curvature(self, x):
-        """Return the score and the diagonal of its Jacobian."""
+    def slopes(self, x):
+        """Return ∂/∂θ of the score and of the diagonal of its Jacobian, (d, k) each."""
 
         def bend(direction):
             def slope(z):
@@ -59,9 +59,13 @@ class LinearScore:
 
             return jax.jvp(slope, (x,), (direction,))[1]
 
-        second = jax.vmap(bend)(jnp.eye(x.size, dtype=x.dtype))
+        return self._pull(x), jax.vmap(bend)(jnp.eye(x.size, dtype=x.dtype))
+
+    def with_curvature(self, x):
+        """Return the score and the diagonal of its Jacobian."""
+        pull, second = self.slopes(x)
         base, base_bend = score_and_curvature(jax.grad(self.density.log_base_measure), x)
-        return self._pull(x) @ self.theta + base, second @ self.theta + base_bend
+        return pull @ self.theta + base, second @ self.theta + base_bend
 
 
 class NormalEquations(NamedTuple):

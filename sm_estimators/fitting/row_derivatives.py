@@ -14,18 +14,18 @@ from sm_estimators.fitting._base import Problem
 from sm_estimators.missing import Rows
 from sm_estimators.missing.scores import DensityScore
 
-BUDGET = 2**24
-"""Numbers that a chunk of rows may need."""
+BUDGET = 2**20
+"""Numbers that a chunk of rows may need: more leave the cache, and the products wait."""
 
 
-def in_chunks(function, problem: Problem, rows: Rows, *, n_tangents: int = 1):
+def in_chunks(function, problem: Problem, rows: Rows):
     """Yield a compiled function of padded chunks of rows, and how many rows each holds.
 
-    Padding has weight 0. ``n_tangents`` is how many derivatives of a row are held at once.
+    Padding has weight 0.
     """
     model = cast((problem.rule, problem.objective, problem.density, problem.initial), np.float64)
     _, r, d = rows.completions.shape
-    max_rows = rows_within(max(r, 1) * d * (d + 16) * n_tangents, BUDGET)
+    max_rows = rows_within(max(r, 1) * d * (d + 16), BUDGET)
     start = 0
     for chunk, count in row_chunks(rows, max_rows):
         index = np.arange(len(chunk.weight))
@@ -56,7 +56,9 @@ def summed_jacobian(key, index, rule, objective, density, params, rows):
         scores = row_scores(key, index, rule, objective, density, unravel(theta), rows)
         return weighted_sum(rows.weight, scores)
 
-    return jax.jacfwd(summed)(flat)
+    # One direction after the other: all at once would hold every product p times over.
+    _, along = jax.linearize(summed, flat)
+    return jax.lax.map(along, jnp.eye(flat.size)).T
 
 
 @jax.jit

@@ -217,8 +217,7 @@ def scores_and_jacobian(
         parts = [part[:count] for part, count in in_chunks(row_scores, problem, rows)]
         total, n_rounds = total + np.concatenate(parts), n_rounds + 1
     rows = equation.condensed or rows
-    many = {"n_tangents": total.shape[1]}
-    sums = [part for part, _ in in_chunks(summed_jacobian, problem, rows, **many)]
+    sums = [part for part, _ in in_chunks(summed_jacobian, problem, rows)]
     return total / n_rounds, np.sum(sums, axis=0) / rows.weight.sum()
 
 

@@ -81,12 +81,45 @@ class MarginalScore:
         """Return score and curvature by the formulas of this module."""
         Z = jnp.where(self.row.observed, x, self.row.completions)
         log_ratios = jax.vmap(self.whole.log_density)(Z) + self.row.log_weights
-        weights = softmax(log_ratios)
         scores, curvatures = jax.vmap(self.whole.with_curvature)(Z)
-        score, curvature = mixed_score(weights, scores, curvatures)
-        if not self.corrected:
-            return score, curvature
-        return score, curvature + 0.5 * missing_variance(weights, scores)
+        return marginal_derivatives(log_ratios, scores, curvatures, corrected=self.corrected)
+
+
+@dataclass(frozen=True)
+class KnownScore:
+    """A score and its curvature at the one point where they will be asked for."""
+
+    score: Any
+    curvature: Any
+
+    def __call__(self, x: Point) -> Point:
+        """Return the score."""
+        del x
+        return self.score
+
+    def with_curvature(self, x: Point) -> tuple[Point, Point]:
+        """Return score and curvature."""
+        del x
+        return self.score, self.curvature
+
+
+def marginal_derivatives(
+    log_ratios: Float[Array, " r"],
+    scores: Float[Array, "r d"],
+    curvatures: Float[Array, "r d"],
+    *,
+    corrected: bool,
+) -> tuple[Point, Point]:
+    """Return score and curvature of log Σ exp ℓ_k from those of its terms.
+
+    ``corrected`` adds to the curvature what makes ½s² + h, the loss of a coordinate, that of the
+    marginal: half of :func:`missing_variance`.
+    """
+    weights = softmax(log_ratios)
+    score, curvature = mixed_score(weights, scores, curvatures)
+    if corrected:
+        curvature = curvature + 0.5 * missing_variance(weights, scores)
+    return score, curvature
 
 
 def missing_variance(weights: Float[Array, " r"], scores: Float[Array, "r d"]) -> Point:
