@@ -6,7 +6,7 @@ earlier, the larger the L1 weight at which it enters. Every method gets the same
 and the same ridge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -109,10 +109,10 @@ def area(method: Method, full: np.ndarray, X: np.ndarray, truth: np.ndarray) -> 
     return float(roc_auc_score(truth[edges] != 0, entry + 1e-9 * sizes[-1]))
 
 
-def run(n_seeds: int) -> Iterator[Found]:
+def run(seeds: Iterable[int]) -> Iterator[Found]:
     """Yield areas and seconds of every method in every setting, after every seed."""
     found: Found = {}
-    for seed in range(n_seeds):
+    for seed in seeds:
         for kind, centres, share in SETTINGS:
             rng = np.random.default_rng([6, seed])
             K = graph(rng, kind, centres)
@@ -152,19 +152,9 @@ seconds per path.
 """
 
 
-def main(
-    *,
-    quick: Annotated[bool, typer.Option(help="Two seeds.")] = False,
-    seeds: Annotated[int, typer.Option(help="Seeds.")] = 20,
-) -> None:
-    """Measure, write the table and draw the figure."""
-    found: Found = {}
-    for found in run(2 if quick else seeds):
-        if not quick:  # a study that is stopped has its seeds so far
-            save("missing_graphs.md", report(found))
-    if quick:
-        print(report(found))
-        return
+def write(found: Found) -> None:
+    """Save the table and the figure."""
+    save("missing_graphs.md", report(found))
     by_share = {(s[2], m.name): found[s, m.name] for s in STAR for m in methods()}
     draw_curves(
         by_share,
@@ -175,6 +165,16 @@ def main(
         path="missing_graphs.png",
         log=False,
     )
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option(help="Two seeds.")] = False,
+    seeds: Annotated[int, typer.Option(help="Seeds.")] = 20,
+) -> None:
+    """Measure, write the table and draw the figure."""
+    for found in run(range(2 if quick else seeds)):
+        print(report(found)) if quick else write(found)  # a study that is stopped has its seeds
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ two seeds. The error is ‖θ̂ − θ‖ / ‖θ‖. With ``ridge="held_out"`` 
 held-out marginal loss, three folds; nothing is chosen in hindsight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import jax
@@ -93,10 +93,10 @@ def error(method: Method, full: np.ndarray, X: np.ndarray, theta: np.ndarray) ->
     return float(np.linalg.norm(gap) / np.linalg.norm(theta))
 
 
-def run(n_seeds: int) -> Iterator[Found]:
+def run(seeds: Iterable[int]) -> Iterator[Found]:
     """Yield errors and seconds of every method in every setting, after every seed."""
     found: Found = {}
-    for seed in range(n_seeds):
+    for seed in seeds:
         for d, fraction in sorted({*OVER_COLUMNS, *OVER_SHARES}):
             full, theta = quartic_design(seed, N_ROWS, d)
             X = completely_at_random(np.random.default_rng([5, seed]), full, fraction)
@@ -139,19 +139,9 @@ the held-out marginal loss (–: not run); the others have the default of 1e-6.
 """
 
 
-def main(
-    *,
-    quick: Annotated[bool, typer.Option(help="Two seeds.")] = False,
-    seeds: Annotated[int, typer.Option(help="Seeds.")] = 20,
-) -> None:
-    """Measure, write the table and draw the figure."""
-    found: Found = {}
-    for found in run(2 if quick else seeds):
-        if not quick:  # a study that is stopped has its seeds so far
-            save("missing_quartic.md", report(found))
-    if quick:
-        print(report(found))
-        return
+def write(found: Found) -> None:
+    """Save the table and the figure."""
+    save("missing_quartic.md", report(found))
     names = [m.name for m in methods() if not m.name.endswith(HELD_OUT)]
     by_share = {
         (share, name): found[(d, share), name] for d, share in OVER_SHARES for name in names
@@ -164,6 +154,16 @@ def main(
         ylabel="relative error of θ",
         path="missing_quartic.png",
     )
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option(help="Two seeds.")] = False,
+    seeds: Annotated[int, typer.Option(help="Seeds.")] = 20,
+) -> None:
+    """Measure, write the table and draw the figure."""
+    for found in run(range(2 if quick else seeds)):
+        print(report(found)) if quick else write(found)  # a study that is stopped has its seeds
 
 
 if __name__ == "__main__":
