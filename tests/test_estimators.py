@@ -25,6 +25,7 @@ from sm_estimators import (
     Explicit,
     ExponentialFamilyScoreMatching,
     GaussianMixture,
+    GaussianProposal,
     GaussianScoreMatching,
     Importance,
     Imputation,
@@ -529,7 +530,7 @@ WARNINGS = {
         "Raise `max_iter`, or loosen `tol`",
     ),
     "few effective draws": (
-        lambda: F(missing=Importance(n_draws=3)).fit(table()),
+        lambda: F(missing=Importance(20, GaussianProposal(inflation=200.0))).fit(table()),
         UserWarning,
         "effective draws per row.*Raise `n_draws`",
     ),
@@ -542,6 +543,12 @@ def test_warnings_point_at_the_users_line(case):
     with pytest.warns(kind, match=sentence) as caught:
         call()
     assert [w.filename for w in caught] == [__file__]
+
+
+def test_few_draws_that_were_asked_for_are_no_surprise():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        F(missing=Importance(n_draws=3)).fit(table())
 
 
 # --- parameters ------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ RULES = (
     Rule("imputation (EM)", "MCAR", Gaussian, (1, 0, 1)),
     Rule("exact", "MCAR", partial(Gaussian, missing="exact"), (1, 0, 1)),
     Rule("importance, 20 draws", "MCAR", partial(Sampled, missing=Importance(20)), (0.4, 0, 0.2)),
-    Rule("importance, 100 draws", "MCAR", partial(Sampled, missing=Importance(100)), (1, 0, 0.4)),
+    Rule("importance, 100 draws", "MCAR", partial(Sampled, missing=Importance(100)), (1, 0, 0.2)),
     Rule("imputation (EM)", "MAR", partial(Gaussian, mechanism="mar"), (1, 1, 1)),
     Rule(
         "imputation, pairwise family, 20 draws",
@@ -159,7 +159,7 @@ RULES = (
         "importance, 100 draws, inverse propensity",
         "MAR",
         partial(Sampled, missing=Importance(100), **Weighted),
-        (1, 0, 0.4),
+        (1, 0, 0.2),
     ),
     Rule("exact, mechanism ignored", "MAR", partial(Gaussian, missing="exact"), (1, 0, 1)),
     Rule(

@@ -83,14 +83,14 @@ def warn_few_draws(rule, effective_sample_size: np.ndarray) -> None:
     """Warn where the importance weights of the holes leave too few of the draws."""
     if not len(effective_sample_size):
         return
-    median, asked = np.median(effective_sample_size), rule.n_draws
-    if median < min(5, 0.9 * asked):
+    median, asked = np.median(effective_sample_size), getattr(rule, "n_draws", np.inf)
+    if median < min(5, 0.9 * asked):  # who asked for few knows
         follow = "`missing='variational'`"
         if rule.n_refreshes:
             follow = f"more than {rule.n_refreshes} `n_refreshes`"
         warn_user(
-            f"The weights leave a median of {median:.2g} of {asked} effective draws per row with "
-            "holes, and fewer than 5 cannot be trusted. Raise `n_draws` of the rule, such as "
+            f"The weights leave a median of {median:.2g} effective draws per row with holes, "
+            "and fewer than 5 cannot be trusted. Raise `n_draws` of the rule, such as "
             f"`missing=Importance(n_draws=100)`, or let the draws follow the model: {follow}."
         )
 
