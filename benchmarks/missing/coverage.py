@@ -134,8 +134,8 @@ Weighted = {"mechanism": InversePropensity()}
 RULES = (
     Rule("imputation (EM)", "MCAR", Gaussian, (1, 0, 1)),
     Rule("exact", "MCAR", partial(Gaussian, missing="exact"), (1, 0, 1)),
-    Rule("importance, 20 draws", "MCAR", partial(Sampled, missing=Importance(20)), (0.4, 0, 0.2)),
-    Rule("importance, 100 draws", "MCAR", partial(Sampled, missing=Importance(100)), (1, 0, 0.2)),
+    Rule("importance, 20 draws", "MCAR", partial(Sampled, missing=Importance(20)), (0.4, 0, 0)),
+    Rule("importance, 100 draws", "MCAR", partial(Sampled, missing=Importance(100)), (1, 0, 0)),
     Rule("imputation (EM)", "MAR", partial(Gaussian, mechanism="mar"), (1, 1, 1)),
     Rule(
         "imputation, pairwise family, 20 draws",
@@ -265,7 +265,7 @@ is compiled on first use.
 In the steep design a few rows carry most of the inverse weight, and normal intervals around a mean
 so weighted are too narrow. Neither imputation nor the tilt weighs rows. Importance has a bias that
 falls as one over its draws, while standard errors fall as one over √n: with n = 2000 it shows at 20
-draws, the default, and does not at 100.
+draws, the default, and not at 100.
 
 {body}"""
 
