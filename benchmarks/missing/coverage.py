@@ -141,7 +141,7 @@ RULES = (
         "imputation, pairwise family, 20 draws",
         "MAR",
         partial(FromDraws, mechanism="mar"),
-        (0.6, 0, 0),
+        (1, 0, 0),
     ),
     Rule(
         "exact, inverse propensity",
@@ -153,7 +153,7 @@ RULES = (
         "exact, propensity tilt",
         "MAR",
         partial(Gaussian, missing="exact", mechanism=PropensityTilt()),
-        (0.6, 0.6, 0.2),
+        (1, 0.6, 0.2),
     ),
     Rule(
         "importance, 100 draws, inverse propensity",
