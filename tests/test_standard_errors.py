@@ -410,3 +410,13 @@ def test_what_has_no_standard_errors():
         energy = EnergyScoreMatching((4,), max_iter=5, random_state=0).fit(whole(80))
     with pytest.raises(ValueError, match="MLPEnergy has no standard errors"):
         energy.confidence_intervals(whole(80))
+
+
+def test_the_ridge_of_a_marginal_fit_is_that_of_its_solver():
+    # With another penalty the fit would not solve the equation, and there would be a warning.
+    X = holed()
+    fitted = ExponentialFamilyScoreMatching(missing=Importance(10), ridge=0.1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fitted.fit(X).confidence_intervals(X)
+    assert (found["standard_error"] > 0).all()

@@ -59,7 +59,7 @@ def quartic_design(seed: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chosen_at(d: int, share: float) -> bool:
-    """Return whether the ridge is held out in this setting: a minute per fit for ten columns."""
+    """Return whether the ridge is held out in this setting: most of a minute for ten columns."""
     return d < 10 or share == 0.5
 
 

@@ -15,7 +15,7 @@ from sm_estimators.missing import Rows
 from sm_estimators.missing.scores import DensityScore
 
 BUDGET = 2**20
-"""Numbers that a chunk of rows may need: more leave the cache, and the products wait."""
+"""Numbers that a chunk of rows may need: few enough to stay in the cache."""
 
 
 def in_chunks(function, problem: Problem, rows: Rows):
