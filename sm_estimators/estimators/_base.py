@@ -5,19 +5,23 @@ A concrete estimator says in ``_choices`` which density, objective and rule its 
 and may hang further attributes on itself in ``_describe``.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import fields
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.base import _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sm_estimators.estimators._constraints import COMMON
 from sm_estimators.estimators._table import read_table, read_weights, refill, refuse_few_rows
+from sm_estimators.estimators._table_density import (
+    MAX_SEED,
+    TableDensity,
+    positive_count,
+    seed_of,
+)
 from sm_estimators.estimators._warnings import (
     warn_baseline,
     warn_empty_rows,
@@ -29,7 +33,6 @@ from sm_estimators.estimators._warnings import (
 )
 from sm_estimators.estimators.mechanisms import AbstractMechanism
 
-MAX_SEED = 2**31 - 1
 N_STARTS = 1024
 """Completed rows of the table that are kept as starting points of chains."""
 
@@ -73,13 +76,6 @@ def has_marginals(density) -> bool:
     return isinstance(density, AbstractMarginalDensity)
 
 
-def positive_count(name: str, value: Any) -> int:
-    """Return the argument ``name`` as an integer of at least 1."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
-        return int(value)
-    raise ValueError(f"`{name}` must be a positive whole number; got {value!r}.")
-
-
 def refuse_selection(mechanism: Any) -> None:
     """Raise `ValueError` where the held-out loss would be that of another density."""
     name = mechanism.describe() if isinstance(mechanism, AbstractMechanism) else mechanism
@@ -90,7 +86,7 @@ def refuse_selection(mechanism: Any) -> None:
         )
 
 
-class BaseScoreMatching(BaseEstimator, ABC):
+class BaseScoreMatching(TableDensity):
     """Fit, evaluate, sample, impute."""
 
     _parameter_constraints: ClassVar[dict] = COMMON
@@ -109,12 +105,6 @@ class BaseScoreMatching(BaseEstimator, ABC):
 
     def _describe(self) -> None:
         """Hang further attributes on the fitted estimator."""
-
-    def __sklearn_tags__(self):
-        """Declare that NaN is welcome."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -160,7 +150,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         settings = self._settings(density)
         table = self._corrected(Table(X, observed, weight))
         initial = self._previous(density) if previous_width == X.shape[1] else None
-        problem = {"seed": self._seed(self.random_state), "initial": initial}
+        problem = {"seed": seed_of(self.random_state), "initial": initial}
         held_out = None
         if self.ridge == "held_out":
             refuse_selection(self.mechanism)
@@ -296,7 +286,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         X, weight = addable(X, observed, weight, rule)
         n_parts = 1 if first else self._n_parts + 1
         # Every part has noise of its own, else small parts would repeat one another's.
-        seed = (self._seed(self.random_state) + n_parts) % MAX_SEED
+        seed = (seed_of(self.random_state) + n_parts) % MAX_SEED
         new = add_rows(density, objective, X, weight, seed)
         starts = X if first else np.vstack([self._starts, X])
         sums = new if first else self._sums + new
@@ -306,10 +296,6 @@ class BaseScoreMatching(BaseEstimator, ABC):
         self._fit_seed, self.ridge_ = seed, settings.ridge
         self._starts = np.random.default_rng(seed).permutation(starts)[:N_STARTS]
         return self
-
-    def _seed(self, random_state) -> int:
-        """Return a seed from whatever ``random_state`` is."""
-        return int(check_random_state(random_state).randint(MAX_SEED))
 
     def _evaluate(self, what: Any, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return a quantity of every row, with the rows and flags it belongs to."""
@@ -478,7 +464,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
         if method == "sandwich":
             quantities = inference.sandwich(self, X, sample_weight)
         else:
-            rng = np.random.default_rng(self._seed(random_state))
+            rng = np.random.default_rng(seed_of(random_state))
             quantities = inference.bootstrap(
                 self, X, sample_weight, n_resamples=n_resamples, rng=rng
             )
@@ -517,7 +503,7 @@ class BaseScoreMatching(BaseEstimator, ABC):
             self._fitted(),
             self.sampler,
             positive_count("n_samples", n_samples),
-            self._seed(random_state),
+            seed_of(random_state),
         )
         return draws
 
@@ -542,22 +528,32 @@ class BaseScoreMatching(BaseEstimator, ABC):
             Seen values are returned bit for bit. For a DataFrame, a list of them with the same
             columns, order, index and dtypes.
         """
-        from sm_estimators.estimators._draws import complete
-
         check_is_fitted(self)
         n_imputations = positive_count("n_imputations", n_imputations)
         values, observed = read_table(self, X, reset=False)
-        filled, self.sampling_diagnostics_ = complete(
-            self._fitted(),
-            self.sampler,
-            values,
-            observed,
-            n_imputations=n_imputations,
-            seed=self._seed(random_state),
-        )
+        seed = seed_of(random_state)
+        filled = self._completions(values, observed, n_imputations=n_imputations, seed=seed)
         if hasattr(X, "iloc"):
             return [refill(X, observed, table) for table in filled]
         return filled
+
+    def _completions(self, X, observed, *, n_imputations, seed):
+        """Return tables whose holes are drawn, exactly or by chains."""
+        from sm_estimators.estimators._draws import complete
+
+        tables, self.sampling_diagnostics_ = complete(
+            self._fitted(), self.sampler, X, observed, n_imputations=n_imputations, seed=seed
+        )
+        return tables
+
+    def _means(self, X, observed):
+        """Return conditional means where they have a closed form."""
+        from sm_estimators.estimators._draws import is_exact
+
+        fitted: Any = self._fitted()
+        if is_exact(fitted.density, self.sampler):
+            return fitted.density.conditional_mean(fitted.params, X, observed)
+        return None
 
     def to_numpyro(self):
         """Return the fitted density as a NumPyro distribution.

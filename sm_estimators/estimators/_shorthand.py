@@ -11,10 +11,42 @@ SHORTHAND: dict[str, dict[str, str]] = {
         "denoising": "Denoising",
     },
     "sampler": {"mala": "MALA", "ula": "ULA", "nuts": "NUTS"},
+    "network": {"mlp": "ResidualMLP", "attention": "ColumnAttention"},
+    "process": {
+        "variance_exploding": "VarianceExploding",
+        "variance_preserving": "VariancePreserving",
+        "sub_variance_preserving": "SubVariancePreserving",
+        "noise_ladder": "NoiseLadder",
+        "straight_path": "StraightPath",
+    },
+    "diffusion objective": {"denoising": "MultiscaleDenoising", "sliced": "MultiscaleSliced"},
+    "diffusion sampler": {
+        "probability_flow": "ProbabilityFlow",
+        "reverse_sde": "ReverseSDE",
+        "predictor_corrector": "PredictorCorrector",
+        "annealed_langevin": "AnnealedLangevin",
+        "ancestral": "Ancestral",
+    },
 }
 """Public names that strings stand for. Each is imported on first use: NUTS alone needs NumPyro."""
-ALSO = {"density": (), "objective": ("auto",), "sampler": ("auto", "exact")}
+ALSO = {
+    "objective": ("auto",),
+    "sampler": ("auto", "exact"),
+    "process": ("auto",),
+    "diffusion objective": ("flow_matching",),
+    "diffusion sampler": ("auto",),
+}
 """Further words, which are understood elsewhere."""
+BASES = {
+    "density": ("densities", "AbstractDensity"),
+    "objective": ("objectives", "AbstractObjective"),
+    "sampler": ("samplers", "AbstractSampler"),
+    "network": ("diffusion.networks", "AbstractNetwork"),
+    "process": ("diffusion.processes", "AbstractProcess"),
+    "diffusion objective": ("diffusion.losses", "AbstractDiffusionLoss"),
+    "diffusion sampler": ("diffusion.samplers", "AbstractNoiseSampler"),
+}
+"""The interface of every kind of spec, and where it is."""
 MOST_EXPLICIT = 10
 """Columns up to which the explicit trace is affordable for a neural energy."""
 
@@ -25,27 +57,20 @@ def resolve(kind: str, value: Any) -> Any:
         return value
     if isinstance(value, str) and value in SHORTHAND[kind]:
         return getattr(import_module("sm_estimators"), SHORTHAND[kind][value])()
-    choices = ", ".join(repr(name) for name in (*ALSO[kind], *SHORTHAND[kind]))
+    choices = ", ".join(repr(name) for name in (*ALSO.get(kind, ()), *SHORTHAND[kind]))
     cure = ""
     if isinstance(value, type) and issubclass(value, base(kind)):
         cure = f" Call it: {value.__name__}(...)."
     raise ValueError(
-        f"`{kind}` must be one of {choices}, or an instance of {base(kind).__name__}; got "
-        f"{value!r}.{cure}"
+        f"`{kind.removeprefix('diffusion ')}` must be one of {choices}, or an instance of "
+        f"{base(kind).__name__}; got {value!r}.{cure}"
     )
 
 
 def base(kind: str) -> type:
     """Return the interface of a kind of spec. JAX is imported here, on first use."""
-    from sm_estimators.densities import AbstractDensity
-    from sm_estimators.objectives import AbstractObjective
-    from sm_estimators.samplers import AbstractSampler
-
-    return {
-        "density": AbstractDensity,
-        "objective": AbstractObjective,
-        "sampler": AbstractSampler,
-    }[kind]
+    home, name = BASES[kind]
+    return getattr(import_module(f"sm_estimators.{home}"), name)
 
 
 def resolve_objective(objective: Any, n_features: int | None, support: Any = None) -> Any:

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -61,9 +62,14 @@ def warn_baseline(rule) -> None:
     """Warn about a rule that is there for comparisons only."""
     from sm_estimators.missing import rule_name
 
-    if not rule.valid_under:
+    warn_biased_rule(rule_name(rule), rule.valid_under)
+
+
+def warn_biased_rule(name: str, valid_under: Collection[str]) -> None:
+    """Warn about a rule that no mechanism makes consistent."""
+    if not valid_under:
         warn_user(
-            f"`missing={rule_name(rule)!r}` is biased under every mechanism; it is there to be "
+            f"`missing={name!r}` is biased under every mechanism; it is there to be "
             "compared with. Use `missing='auto'` for a fit."
         )
 

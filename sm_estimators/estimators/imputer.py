@@ -5,12 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sm_estimators.estimators._base import MAX_SEED, BaseScoreMatching
 from sm_estimators.estimators._table import read_table, refill
+from sm_estimators.estimators._table_density import TableDensity, seed_of
 from sm_estimators.estimators.gaussian import GaussianScoreMatching
 
 
@@ -49,7 +48,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "estimator": [BaseScoreMatching, None],
+        "estimator": [TableDensity, None],
         "strategy": [StrOptions({"mean", "draw"})],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
@@ -111,15 +110,12 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def _fill(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Return the table with means or draws in its holes."""
-        from sm_estimators.estimators._draws import complete, is_exact
-
-        fitted, sampler = self.estimator_._fitted(), self.estimator_.sampler
-        if self.strategy == "mean" and is_exact(fitted.density, sampler):
-            return fitted.density.conditional_mean(fitted.params, X, observed)
-        seed = int(check_random_state(self.random_state).randint(MAX_SEED))
+        estimator = self.estimator_
+        if self.strategy == "mean" and (means := estimator._means(X, observed)) is not None:
+            return means
         n_draws = self.n_draws if self.strategy == "mean" else 1
-        tables, self.estimator_.sampling_diagnostics_ = complete(
-            fitted, sampler, X, observed, n_imputations=n_draws, seed=seed
+        tables = estimator._completions(
+            X, observed, n_imputations=n_draws, seed=seed_of(self.random_state)
         )
         return np.where(observed, X, tables.mean(axis=0))
 

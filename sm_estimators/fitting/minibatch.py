@@ -16,8 +16,9 @@ import optax
 from tqdm.auto import tqdm
 
 from sm_estimators._chunks import pad_rows, padded_length
-from sm_estimators._precision import cast, to_numpy
-from sm_estimators.fitting._base import Fit, Problem, Settings, non_finite_loss
+from sm_estimators._precision import cast
+from sm_estimators.fitting._base import Fit, Problem, Settings
+from sm_estimators.fitting.course import Course
 from sm_estimators.fitting.empirical_loss import empirical_loss, expected_rows, loss_chunks
 from sm_estimators.missing import Rows
 
@@ -104,37 +105,17 @@ def fit_minibatch(problem: Problem, settings: Settings) -> Fit:
                 problem.key, training, state, cumulative, numbers, steps, batch_size=batch_size
             )
             if course.see(steps[1], held_out(state.average), state.average):
-                return course.fit(True, "the held-out loss no longer improves")
+                return ended(course, True, "the held-out loss no longer improves")
     except KeyboardInterrupt:
-        return course.fit(False, "interrupted: the best parameters so far are kept")
-    return course.fit(False, "`max_iter` was reached")
+        return ended(course, False, "interrupted: the best parameters so far are kept")
+    return ended(course, False, "`max_iter` was reached")
 
 
-class Course:
-    """The held-out losses so far, and the best parameters among them."""
-
-    def __init__(self, patience: int):
-        self.patience = patience
-        self.losses: list[float] = []
-        self.steps: list[int] = []
-        self.best = None
-
-    def see(self, step: int, loss: float, params) -> bool:
-        """Record a loss; return whether to stop. A loss that is not a number ends the fit."""
-        if not np.isfinite(loss):
-            raise non_finite_loss(f"on held-out rows after {step} steps")
-        if not self.losses or loss < min(self.losses):
-            self.best = to_numpy(params)
-        self.losses.append(loss)
-        self.steps.append(step)
-        return len(self.losses) - 1 - int(np.argmin(self.losses)) >= self.patience
-
-    def fit(self, converged: bool, message: str) -> Fit:
-        """Return the best parameters."""
-        losses, interrupted = np.array(self.losses), message.startswith("interrupted")
-        return Fit(
-            cast(self.best, np.float64), self.steps[-1], converged, losses, message, interrupted
-        )
+def ended(course: Course, converged: bool, message: str) -> Fit:
+    """Return the best parameters."""
+    losses, interrupted = np.array(course.losses), message.startswith("interrupted")
+    best = cast(course.best, np.float64)
+    return Fit(best, course.steps[-1], converged, losses, message, interrupted)
 
 
 def split(problem: Problem, fraction: float):

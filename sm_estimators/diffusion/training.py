@@ -1,0 +1,318 @@
+"""Training a noise-conditional model: minibatches, a held-out loss, averaged weights.
+
+Every look at a row draws a noise scale, roles of its columns and noise. A share of the rows is
+held out; every ``ROUND`` steps their loss is computed at the exponential moving average of the
+weights, with the same draws every time, and the best average is what the fit returns. A round is
+one compiled call. The learning rate falls to zero along a cosine over ``max_iter`` steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm.auto import tqdm
+
+from sm_estimators._chunks import pad_rows, padded_length
+from sm_estimators._precision import to_numpy
+from sm_estimators._spec import spec
+from sm_estimators.diffusion.checkpoint import Checkpoint
+from sm_estimators.diffusion.denoiser import Denoiser, Model
+from sm_estimators.diffusion.losses import AbstractDiffusionLoss
+from sm_estimators.diffusion.processes import AbstractProcess
+from sm_estimators.diffusion.roles import draw_roles
+from sm_estimators.fitting.course import Course
+
+ROUND = 100
+"""Steps between two looks at the held-out loss."""
+WARM_UP = 50
+"""Steps in which the learning rate grows to its full size."""
+LOOKS = 4096
+"""Looks at held-out rows, at least, that make a held-out loss."""
+SLACK = 1e-3
+"""Relative differences of held-out losses that are noise."""
+GOLDEN = 0.6180339887498949
+
+
+@spec
+class Recipe:
+    """What is trained, on which loss, at which noise scales, in which roles.
+
+    ``joint`` is the chance that a look asks for all columns at once, ``context_drop`` the chance
+    that it is not told the context.
+    """
+
+    denoiser: Denoiser
+    loss: AbstractDiffusionLoss
+    process: AbstractProcess
+    joint: Any = 0.5
+    context_drop: Any = 0.2
+
+
+class Rows(NamedTuple):
+    """A standardised table: values (zeros in holes), what counts as seen, what is asked for.
+
+    ``counted`` differs from ``observed`` only where a baseline pretends to have seen holes.
+    """
+
+    Z: Any
+    observed: Any
+    counted: Any
+    weight: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how hard to train."""
+
+    max_iter: int = 5000
+    learning_rate: float = 2e-3
+    batch_size: int = 128
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 20
+    ema_decay: float = 0.999
+    verbose: int = 0
+
+
+class State(NamedTuple):
+    """Weights, their moving average and the optimiser's memory."""
+
+    weights: Any
+    average: Any
+    optimiser: Any
+
+
+@dataclass
+class Trained:
+    """Where training got; the fields are those of :class:`sm_estimators.fitting.Fit`."""
+
+    model: Model
+    state: State
+    n_iter: int
+    converged: bool
+    losses: np.ndarray
+    message: str
+    interrupted: bool = False
+
+
+def optimiser() -> optax.GradientTransformation:
+    """Return Adam without its learning rate, which is an argument of the compiled round."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam())
+
+
+def look_loss(key, recipe: Recipe, model: Model, context, row: Rows, u):
+    """Return the loss of one look at a row, its noise scale chosen by the uniform number u."""
+    role_key, loss_key = jax.random.split(key)
+    noise_scale = recipe.process.level(u)
+    roles = draw_roles(role_key, row.observed, context, recipe)
+    look = lambda y: recipe.denoiser.look(model, y, noise_scale, roles)  # noqa: E731
+    counted = roles.noised & row.counted
+    return recipe.loss(loss_key, look, row.Z, noise_scale, roles, counted)
+
+
+def mean_loss(key, recipe: Recipe, model: Model, context, rows: Rows):
+    """Return the weighted mean loss per column of one look at every row."""
+    key, shift_key = jax.random.split(key)
+    n = len(rows.weight)
+    # A low-discrepancy sequence: the noise scales of a batch are spread evenly.
+    u = jnp.mod(jax.random.uniform(shift_key) + GOLDEN * jnp.arange(n), 1.0)
+    look = jax.vmap(look_loss, in_axes=(0, None, None, None, 0, 0))
+    losses = look(jax.random.split(key, n), recipe, model, context, rows, u)
+    seen = jnp.where(rows.weight > 0, rows.weight * losses, 0.0)
+    return jnp.sum(seen) / (jnp.sum(rows.weight) * context.size)
+
+
+@partial(jax.jit, static_argnames="batch_size")
+def train_round(
+    key, recipe, backbone, context, rows, state, cumulative, numbers, steps, *, batch_size
+):
+    """Take steps; rows are drawn by the inverse of the cumulative weights."""
+    learning_rate, ema_decay, max_iter = numbers
+
+    def loss(weights, key, batch):
+        return mean_loss(key, recipe, Model(backbone, weights), context, batch)
+
+    def step(i, state):
+        draw_key, loss_key = jax.random.split(jax.random.fold_in(key, i))
+        u = (jnp.arange(batch_size) + jax.random.uniform(draw_key, (batch_size,))) / batch_size
+        chosen = jnp.searchsorted(cumulative, u * cumulative[-1], side="right")
+        batch = jax.tree.map(lambda a: a[jnp.minimum(chosen, len(cumulative) - 1)], rows)
+        batch = batch._replace(weight=jnp.ones(batch_size))
+        gradient = jax.grad(loss)(state.weights, loss_key, batch)
+        updates, memory = optimiser().update(gradient, state.optimiser, state.weights)
+        rate = learning_rate * jnp.minimum(1.0, (1.0 + i) / WARM_UP)
+        rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(i / max_iter, 1.0)))
+        weights = optax.apply_updates(state.weights, jax.tree.map(lambda a: -rate * a, updates))
+        # A short memory at first, so that the average does not remember the first weights.
+        decay = jnp.minimum(ema_decay, (1.0 + i) / (10.0 + i))
+        average = optax.incremental_update(weights, state.average, 1.0 - decay)
+        return State(weights, average, memory)
+
+    start, stop = steps
+    return jax.lax.fori_loop(start, stop, step, state)
+
+
+@jax.jit
+def held_out_loss(key, recipe, model, context, rows):
+    """Return the loss of held-out rows."""
+    return mean_loss(key, recipe, model, context, rows)
+
+
+def train(
+    key,
+    recipe: Recipe,
+    model: Model,
+    rows: Rows,
+    context: np.ndarray,
+    settings: Settings,
+    *,
+    refresh: Callable[[Model, np.ndarray, int], np.ndarray] | None = None,
+    n_refreshes: int = 0,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """Train until the held-out loss has not improved for ``n_iter_no_change`` rounds.
+
+    With ``refresh``, the values of the table are replaced by ``refresh(model, values, round)`` at
+    ``n_refreshes`` evenly spaced rounds. With ``checkpoint``, the state is kept on disk, and taken
+    up from there.
+    """
+    run = Run(key, recipe, model, rows, context, settings)
+    n_rounds = -(-settings.max_iter // ROUND)
+    every = -(-n_rounds // (n_refreshes + 1))
+    course, first = Course(settings.n_iter_no_change, SLACK), 0
+    state = begin(model.weights)
+    if checkpoint is not None and (kept := checkpoint.load(state, course, rows.Z)) is not None:
+        state, first, values = kept
+        run.place(values)
+    elif first == 0:
+        course.see(0, run.held_out(state.average), state.average)
+    rounds = tqdm(
+        range(first, n_rounds), desc="training", unit="round", disable=settings.verbose < 1
+    )
+    try:
+        for r in rounds:
+            if refresh is not None and r > 0 and r % every == 0:
+                run.place(refresh(Model(model.backbone, to_numpy(state.average)), run.values, r))
+                course.start_anew()
+            steps = (r * ROUND, min((r + 1) * ROUND, settings.max_iter))
+            state = run.round(state, steps)
+            stop = course.see(steps[1], run.held_out(state.average), state.average)
+            if checkpoint is not None:
+                checkpoint.keep(state, course, r + 1, run.values, last=r + 1 == n_rounds)
+            last_stretch = refresh is None or r >= every * n_refreshes
+            if stop and last_stretch:
+                message = "the held-out loss no longer improves"
+                return ended(model.backbone, state, course, True, message)
+    except KeyboardInterrupt:
+        return ended(
+            model.backbone,
+            state,
+            course,
+            False,
+            "interrupted: the best parameters so far are kept",
+            interrupted=True,
+        )
+    return ended(model.backbone, state, course, True, "all steps were taken")
+
+
+def train_pass(key, recipe, backbone, rows, context, settings: Settings, state: State, steps):
+    """Take steps on all rows, at a learning rate that does not fall; return the state."""
+    n, length = len(rows.Z), padded_length(len(rows.Z))
+    rows = jax.tree.map(lambda a: pad_rows(a, length), rows._replace(Z=rows.Z.astype(np.float32)))
+    weight = rows.weight.astype(np.float32)
+    weight[n:] = 0.0
+    return train_round(
+        key,
+        recipe,
+        backbone,
+        jnp.asarray(context),
+        jax.tree.map(jnp.asarray, rows._replace(weight=weight)),
+        state,
+        np.cumsum(weight, dtype=np.float64).astype(np.float32),
+        (np.float32(settings.learning_rate), np.float32(settings.ema_decay), np.float32(np.inf)),
+        steps,
+        batch_size=settings.batch_size,
+    )
+
+
+def begin(weights) -> State:
+    """Return the state before the first step."""
+    weights = jax.tree.map(jnp.asarray, weights)
+    return State(weights, weights, optimiser().init(weights))
+
+
+def ended(backbone, state, course, converged, message, *, interrupted=False) -> Trained:
+    """Return the best average of the weights."""
+    return Trained(
+        Model(backbone, course.best),
+        to_numpy(state),
+        course.steps[-1] if course.steps else 0,
+        converged,
+        np.array(course.losses),
+        message,
+        interrupted,
+    )
+
+
+class Run:
+    """The rows of a training run on the device, split into those trained on and those held out."""
+
+    def __init__(self, key, recipe, model, rows: Rows, context, settings: Settings):
+        self.key, self.held_key = jax.random.split(key)
+        self.recipe, self.backbone, self.context = recipe, model.backbone, jnp.asarray(context)
+        self.rows = rows
+        self.values = rows.Z
+        n = len(rows.Z)
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        order = rng.permutation(n)
+        n_held_out = min(max(1, round(settings.validation_fraction * n)), LOOKS, n - 1)
+        self.held, self.kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+        self.batch_size = min(settings.batch_size, len(self.kept))
+        self.numbers = tuple(
+            np.float32(v) for v in (settings.learning_rate, settings.ema_decay, settings.max_iter)
+        )
+        self.place(rows.Z)
+
+    def place(self, values: np.ndarray) -> None:
+        """Put the table with these values on the device."""
+        self.values = values
+        rows = self.rows._replace(Z=values.astype(np.float32))
+        length = padded_length(len(self.kept))
+        training = jax.tree.map(lambda a: pad_rows(a[self.kept], length), rows)
+        weight = training.weight.astype(np.float32)
+        weight[len(self.kept) :] = 0.0
+        self.cumulative = np.cumsum(weight, dtype=np.float64).astype(np.float32)
+        self.training = jax.tree.map(jnp.asarray, training._replace(weight=weight))
+        repeats = -(-LOOKS // len(self.held))
+        held = jax.tree.map(
+            lambda a: np.tile(a[self.held], (repeats, 1)[: a.ndim] if a.ndim > 1 else repeats), rows
+        )
+        length = padded_length(len(held.Z))
+        weight = np.zeros(length, np.float32)
+        weight[: len(held.Z)] = held.weight
+        held = jax.tree.map(lambda a: pad_rows(a, length), held)._replace(weight=weight)
+        self.held_rows = jax.tree.map(jnp.asarray, held)
+
+    def round(self, state: State, steps: tuple[int, int]) -> State:
+        """Take some steps."""
+        return train_round(
+            self.key,
+            self.recipe,
+            self.backbone,
+            self.context,
+            self.training,
+            state,
+            self.cumulative,
+            self.numbers,
+            steps,
+            batch_size=self.batch_size,
+        )
+
+    def held_out(self, weights) -> float:
+        """Return the held-out loss."""
+        model = Model(self.backbone, weights)
+        return float(held_out_loss(self.held_key, self.recipe, model, self.context, self.held_rows))
