@@ -1,7 +1,7 @@
 """ForestFlow: the trees of ForestDiffusion (Jolicoeur-Martineau, Fatras and Kachman, 2024).
 
-It is run by a Python of its own, `FOREST_PYTHON`, because it wants packages that a benchmark of ours
-does not need: `pip install ForestDiffusion==1.0.6` brings xgboost, lightgbm and catboost. Tables go
+It is run by a Python of its own, `FOREST_PYTHON`, because it wants packages that our benchmarks do
+not need: `pip install ForestDiffusion==1.0.6` brings xgboost, lightgbm and catboost. Tables go
 there and back in a folder that is deleted. `answer` is what that Python runs; it imports nothing of
 ours.
 """

@@ -45,8 +45,8 @@ SOURCES = {
     ),
     "bean": Source("dp_bean.csv", left_out=("Class",), integers=("Area", "ConvexArea")),
 }
-"""The tables by name: 12, 9, 9 and 16 numeric columns. Outcomes that are numbers (quality, strength)
-are columns like any other; categories (the place by the ocean, the class) are left out."""
+"""The tables by name: 12, 9, 9 and 16 numeric columns. Numeric outcomes (quality, strength) are
+columns like any other; categories (the place by the ocean, the class) are left out."""
 
 
 @dataclass(frozen=True)
