@@ -15,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
 
 BANDWIDTHS = np.geomspace(0.02, 1.0, 12)
-COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60)
+COMPONENTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 80, 100, 150)
 COVARIANCES = ("full", "tied", "diag", "spherical")
 HELD_OUT = 0.2
 
