@@ -1,0 +1,1 @@
+"""Benchmarks of `ScoreDiffusion`: its densities and its draws, next to those of others."""
