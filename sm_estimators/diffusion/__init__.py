@@ -1,5 +1,6 @@
 """Noise-conditional scores: forward processes, networks, losses, samplers and guidance."""
 
+from sm_estimators.diffusion.consistency import Consistency
 from sm_estimators.diffusion.guidance import Classifier, ClassifierFree, LinearConstraint
 from sm_estimators.diffusion.losses import MultiscaleDenoising, MultiscaleSliced
 from sm_estimators.diffusion.networks import AbstractNetwork, ColumnAttention, ResidualMLP
@@ -29,6 +30,7 @@ __all__ = [
     "Classifier",
     "ClassifierFree",
     "ColumnAttention",
+    "Consistency",
     "LinearConstraint",
     "MultiscaleDenoising",
     "MultiscaleSliced",

@@ -17,9 +17,6 @@ import numpy as np
 from sm_estimators._precision import to_numpy
 from sm_estimators.fitting.course import Course
 
-EVERY = 5
-"""Rounds from one checkpoint to the next."""
-
 
 def fingerprint(*what: Any) -> str:
     """Return a hash of specs, settings and arrays."""
@@ -88,12 +85,8 @@ class Checkpoint:
             )
         return kept
 
-    def keep(
-        self, state: Any, course: Course, round_: int, values: np.ndarray, *, last: bool
-    ) -> None:
-        """Write the state, every few rounds and after the last."""
-        if round_ % EVERY and not last:
-            return
+    def keep(self, state: Any, course: Course, round_: int, values: np.ndarray) -> None:
+        """Write the state."""
         leaves = jax.tree.leaves(to_numpy((state, course.best)))
         contents: dict[str, Any] = {f"leaf{i}": leaf for i, leaf in enumerate(leaves)}
         contents |= {"losses": course.losses, "steps": course.steps, "since": course.since}

@@ -20,6 +20,7 @@ from sm_estimators.diffusion.guidance import AbstractGuidance, Unguided
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.diffusion.samplers import AbstractNoiseSampler
+from sm_estimators.samplers.chains import QUICK_COMPILE
 
 MAX_ROWS = 4096
 
@@ -101,7 +102,7 @@ def clean_function(specs, context, roles: Roles):
     return guidance.guided(look, roles, context)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def run_chunk(key: PRNGKey, specs: Any, context, chunk):
     """Take a chunk of rows from noise to data."""
     _, _, process, sampler, _ = specs
@@ -114,7 +115,7 @@ def run_chunk(key: PRNGKey, specs: Any, context, chunk):
     return jax.vmap(one)(*chunk)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def mean_chunk(specs: Any, context, chunk):
     """Return the denoised rows at the largest noise scale."""
     process = specs[2]

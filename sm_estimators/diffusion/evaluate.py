@@ -12,15 +12,16 @@ from sm_estimators._precision import cast
 from sm_estimators.densities.transforms import score_and_curvature
 from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.roles import Roles
+from sm_estimators.samplers.chains import QUICK_COMPILE
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def score_chunk(denoiser: Denoiser, model: Model, noise_scale, chunk):
     """Return the scores of a chunk of rows."""
     return jax.vmap(lambda z, roles: denoiser.score(model, z, noise_scale, roles))(*chunk)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def curvature_chunk(denoiser: Denoiser, model: Model, noise_scale, chunk):
     """Return scores and their derivatives, coordinate by coordinate."""
 
@@ -31,7 +32,7 @@ def curvature_chunk(denoiser: Denoiser, model: Model, noise_scale, chunk):
     return jax.vmap(one)(*chunk)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def energy_chunk(denoiser: Denoiser, model: Model, noise_scale, chunk):
     """Return log-densities, up to a constant."""
     return jax.vmap(lambda z, roles: denoiser.log_density(model, z, noise_scale, roles))(*chunk)

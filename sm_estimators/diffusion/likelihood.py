@@ -23,6 +23,7 @@ from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.diffusion.samplers.probability_flow import adaptive
+from sm_estimators.samplers.chains import QUICK_COMPILE
 
 
 class Flow(NamedTuple):
@@ -93,7 +94,7 @@ def fixed(slope, start, ends, n_steps: int):
     return jax.lax.fori_loop(0, n_steps, step, start)
 
 
-@partial(jax.jit, static_argnames=("n_projections", "n_steps"))
+@partial(jax.jit, static_argnames=("n_projections", "n_steps"), compiler_options=QUICK_COMPILE)
 def flow_chunk(denoiser, model, process, tolerance, key, chunk, *, n_projections, n_steps):
     """Follow a chunk of rows."""
 
@@ -148,7 +149,7 @@ def flow(
     return cast(followed, np.float64)
 
 
-@partial(jax.jit, static_argnames="n_steps")
+@partial(jax.jit, static_argnames="n_steps", compiler_options=QUICK_COMPILE)
 def back_chunk(denoiser, model, process, chunk, *, n_steps):
     """Take a chunk of rows from the largest noise scale to the smallest."""
 

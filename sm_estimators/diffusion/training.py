@@ -26,13 +26,16 @@ from sm_estimators.diffusion.losses import AbstractDiffusionLoss
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import draw_roles
 from sm_estimators.fitting.course import Course
+from sm_estimators.samplers.chains import QUICK_COMPILE
 
 ROUND = 100
 """Steps between two looks at the held-out loss."""
 WARM_UP = 50
 """Steps in which the learning rate grows to its full size."""
 LOOKS = 4096
-"""Looks at held-out rows, at least, that make a held-out loss."""
+"""Looks at held-out rows that make a held-out loss."""
+FEWEST = 1024
+"""Rows that a smaller table is padded to, so that small tables share compiled code."""
 SLACK = 1e-3
 """Relative differences of held-out losses that are noise."""
 GOLDEN = 0.6180339887498949
@@ -126,7 +129,7 @@ def mean_loss(key, recipe: Recipe, model: Model, context, rows: Rows):
     return jnp.sum(seen) / (jnp.sum(rows.weight) * context.size)
 
 
-@partial(jax.jit, static_argnames="batch_size")
+@partial(jax.jit, static_argnames="batch_size", compiler_options=QUICK_COMPILE)
 def train_round(
     key, recipe, backbone, context, rows, state, cumulative, numbers, steps, *, batch_size
 ):
@@ -156,7 +159,7 @@ def train_round(
     return jax.lax.fori_loop(start, stop, step, state)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK_COMPILE)
 def held_out_loss(key, recipe, model, context, rows):
     """Return the loss of held-out rows."""
     return mean_loss(key, recipe, model, context, rows)
@@ -202,7 +205,7 @@ def train(
             state = run.round(state, steps)
             stop = course.see(steps[1], run.held_out(state.average), state.average)
             if checkpoint is not None:
-                checkpoint.keep(state, course, r + 1, run.values, last=r + 1 == n_rounds)
+                checkpoint.keep(state, course, r + 1, run.values)
             last_stretch = refresh is None or r >= every * n_refreshes
             if stop and last_stretch:
                 message = "the held-out loss no longer improves"
@@ -221,22 +224,25 @@ def train(
 
 def train_pass(key, recipe, backbone, rows, context, settings: Settings, state: State, steps):
     """Take steps on all rows, at a learning rate that does not fall; return the state."""
-    n, length = len(rows.Z), padded_length(len(rows.Z))
-    rows = jax.tree.map(lambda a: pad_rows(a, length), rows._replace(Z=rows.Z.astype(np.float32)))
-    weight = rows.weight.astype(np.float32)
-    weight[n:] = 0.0
+    placed, cumulative = on_device(rows)
+    rates = settings.learning_rate, settings.ema_decay, np.inf
+    numbers = tuple(np.float32(number) for number in rates)
+    context = jnp.asarray(context)
+    size = settings.batch_size
     return train_round(
-        key,
-        recipe,
-        backbone,
-        jnp.asarray(context),
-        jax.tree.map(jnp.asarray, rows._replace(weight=weight)),
-        state,
-        np.cumsum(weight, dtype=np.float64).astype(np.float32),
-        (np.float32(settings.learning_rate), np.float32(settings.ema_decay), np.float32(np.inf)),
-        steps,
-        batch_size=settings.batch_size,
+        key, recipe, backbone, context, placed, state, cumulative, numbers, steps, batch_size=size
     )
+
+
+def on_device(rows: Rows) -> tuple[Rows, np.ndarray]:
+    """Return rows in float32, padded with weight 0, and their cumulative weights."""
+    n, length = len(rows.Z), max(padded_length(len(rows.Z)), FEWEST)
+    padded = jax.tree.map(lambda a: pad_rows(a, length), rows)
+    weight = padded.weight.astype(np.float32)
+    weight[n:] = 0.0
+    cumulative = np.cumsum(weight, dtype=np.float64).astype(np.float32)
+    padded = padded._replace(Z=padded.Z.astype(np.float32), weight=weight)
+    return jax.tree.map(jnp.asarray, padded), cumulative
 
 
 def begin(weights) -> State:
@@ -271,7 +277,7 @@ class Run:
         order = rng.permutation(n)
         n_held_out = min(max(1, round(settings.validation_fraction * n)), LOOKS, n - 1)
         self.held, self.kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
-        self.batch_size = min(settings.batch_size, len(self.kept))
+        self.batch_size = settings.batch_size
         self.numbers = tuple(
             np.float32(v) for v in (settings.learning_rate, settings.ema_decay, settings.max_iter)
         )
@@ -280,22 +286,13 @@ class Run:
     def place(self, values: np.ndarray) -> None:
         """Put the table with these values on the device."""
         self.values = values
-        rows = self.rows._replace(Z=values.astype(np.float32))
-        length = padded_length(len(self.kept))
-        training = jax.tree.map(lambda a: pad_rows(a[self.kept], length), rows)
-        weight = training.weight.astype(np.float32)
-        weight[len(self.kept) :] = 0.0
-        self.cumulative = np.cumsum(weight, dtype=np.float64).astype(np.float32)
-        self.training = jax.tree.map(jnp.asarray, training._replace(weight=weight))
-        repeats = -(-LOOKS // len(self.held))
-        held = jax.tree.map(
-            lambda a: np.tile(a[self.held], (repeats, 1)[: a.ndim] if a.ndim > 1 else repeats), rows
-        )
-        length = padded_length(len(held.Z))
-        weight = np.zeros(length, np.float32)
-        weight[: len(held.Z)] = held.weight
-        held = jax.tree.map(lambda a: pad_rows(a, length), held)._replace(weight=weight)
-        self.held_rows = jax.tree.map(jnp.asarray, held)
+        rows = self.rows._replace(Z=values)
+        self.training, self.cumulative = on_device(jax.tree.map(lambda a: a[self.kept], rows))
+        looks = np.resize(
+            self.held, LOOKS
+        )  # round and round, up to a shape that is always the same
+        held = jax.tree.map(lambda a: a[looks], rows)
+        self.held_rows = on_device(held)[0]
 
     def round(self, state: State, steps: tuple[int, int]) -> State:
         """Take some steps."""

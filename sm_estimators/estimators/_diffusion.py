@@ -1,12 +1,13 @@
 """The door of noise-conditional models: what their estimators share."""
 
 from abc import abstractmethod
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sm_estimators.estimators._context import read_context
@@ -126,6 +127,8 @@ class BaseDiffusion(TableDensity):
         self.missing_, self.mechanism_ = rule, self.mechanism
         self.n_iter_, self.converged_ = trained.n_iter, trained.converged
         self.loss_curve_ = trained.losses
+        if hasattr(self, "fast_params_"):
+            del self.fast_params_  # of another fit
         if self._context.classes is not None:
             self.classes_ = self._context.classes
         elif hasattr(self, "classes_"):
@@ -194,6 +197,55 @@ class BaseDiffusion(TableDensity):
             start=self.n_iter_,
         )
         self.params_, self.n_iter_ = trained.model, trained.n_iter
+        return self
+
+    def distill(self, X, y=None, sample_weight=None, *, max_iter=None):
+        """Train a network that draws rows in a few evaluations, for ``sampler="consistency"``.
+
+        A consistency model: it learns from the fitted one, which stays as it is and goes on to
+        give scores and densities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, best those of the fit; NaN where nothing was seen. Holes are hidden, as under
+            "hiding", or, where the fit imputed, drawn once.
+        y : array-like, optional
+            Labels or covariates, if the fit had them.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        max_iter : int, optional
+            Minibatches; by default those of the fit.
+
+        Returns
+        -------
+        self : object
+            The estimator, with the attribute ``fast_params_``.
+
+        References
+        ----------
+        Song, Dhariwal, Chen and Sutskever (2023), Consistency models.
+        """
+        from jax import random
+
+        from sm_estimators.diffusion.consistency import distil
+        from sm_estimators.diffusion.fit import keeps, training_rows
+
+        check_is_fitted(self)
+        X = read_table(self, X, reset=False)[0]
+        weight = read_weights(sample_weight, X)
+        if self.missing_ == "imputation":
+            X = self._drawn(np.random.default_rng(self._seed), X, y, None)
+        table, context = with_context(X, self._context.encode(y, len(X)), weight)
+        table = table.take(keeps(self.missing_, table.observed, context) & (weight > 0))
+        refuse_few_rows(table.weight > 0, table.weight > 0, self.missing_)
+        Z = self._units.standardise(table.X, table.observed)
+        rows = training_rows(self.missing_, table, Z, Z, context)
+        settings = self._settings()
+        if max_iter is not None:
+            settings = replace(settings, max_iter=positive_count("max_iter", max_iter))
+        key = random.key(self._seed)
+        self.fast_params_ = distil(key, self._recipe, self.params_, rows, context, settings)
         return self
 
     def _rows(self, X, y) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -426,6 +478,7 @@ class BaseDiffusion(TableDensity):
 
     def _drawing(self, guidance=None):
         """Return what draws rows."""
+        from sm_estimators.diffusion.consistency import Consistency
         from sm_estimators.diffusion.draws import Drawing
         from sm_estimators.diffusion.guidance import AbstractGuidance
 
@@ -438,11 +491,18 @@ class BaseDiffusion(TableDensity):
             guidance = guidance.in_units(
                 self._units.location, self._units.scale, self.n_features_in_
             )
+        sampler, model = self._sampler(), self.params_
+        if isinstance(sampler, Consistency):
+            if not hasattr(self, "fast_params_"):
+                raise NotFittedError(
+                    "`sampler='consistency'` needs a distilled network: call `distill(X)` first."
+                )
+            model = self.fast_params_
         return Drawing(
             self.denoiser_,
-            self.params_,
+            model,
             self.process_,
-            self._sampler(),
+            sampler,
             moments=self._units.moments,
             context=self._context_flags(),
             guidance=guidance,

@@ -26,6 +26,7 @@ SHORTHAND: dict[str, dict[str, str]] = {
         "predictor_corrector": "PredictorCorrector",
         "annealed_langevin": "AnnealedLangevin",
         "ancestral": "Ancestral",
+        "consistency": "Consistency",
     },
 }
 """Public names that strings stand for. Each is imported on first use: NUTS alone needs NumPyro."""

@@ -66,8 +66,8 @@ class ScoreDiffusion(BaseDiffusion):
         What is assumed of the holes: that they are there completely at random, or that the chance
         of a hole depends on seen values only.
     sampler : {"auto", "probability_flow", "reverse_sde", "predictor_corrector", \
-"annealed_langevin", "ancestral"} or sampler, default="auto"
-        From noise to rows; "auto" is the probability flow.
+"annealed_langevin", "ancestral", "consistency"} or sampler, default="auto"
+        From noise to rows; "auto" is the probability flow. "consistency" needs ``distill``.
     joint : float, default=0.5
         Share of the looks in training that ask for all columns at once; the others give some
         columns and ask for the rest. 1 trains for sampling and densities alone, and makes
@@ -100,7 +100,7 @@ class ScoreDiffusion(BaseDiffusion):
         Start the next ``fit`` at the weights of the last, where the network and the number of
         columns are the same.
     checkpoint : path-like, optional
-        File to keep the state of training in, every 500 steps. A fit of the same rows with the
+        File to keep the state of training in, every 100 steps. A fit of the same rows with the
         same parameters and seed takes it up from there and ends where it would have ended; a file
         that holds anything else is an error and is left alone. Needs an integer ``random_state``.
     random_state : int, RandomState instance or None, default=None
