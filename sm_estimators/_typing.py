@@ -4,6 +4,7 @@ A batch is written with a capital (``X``), one row with a lower-case letter (``x
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
@@ -17,6 +18,9 @@ Observed = Bool[Array, " d"]
 """Flags of one row: True where the value was seen."""
 PRNGKey = Key[Array, ""]
 """A typed JAX key, made by ``jax.random.key``."""
+
+Level = Any
+"""Times or noise scales: a number that a person may type, or an array of them."""
 
 LogDensityFn = Callable[[Point], Scalar]
 """A log-density of one row, up to an additive constant."""

@@ -5,9 +5,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sm_estimators
-from sm_estimators import EnergyScoreMatching, ScoreMatchingImputer
+from sm_estimators import EnergyScoreMatching, ResidualMLP, ScoreMatchingImputer
 
-SMALL = {"EnergyScoreMatching": {"hidden_sizes": (8,), "max_iter": 60}}
+QUICK = {"network": ResidualMLP(8, 1, 0), "max_iter": 60, "n_flow_steps": 10}
+SMALL = {
+    "EnergyScoreMatching": {"hidden_sizes": (8,), "max_iter": 60},
+    "NoiseConditionalScore": {**QUICK, "n_corrections": 2},
+    "ScoreDiffusion": {**QUICK, "backbone": "diagonal"},
+}
 """Settings that make an estimator quick; all others are checked as they come."""
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from sm_estimators._typing import Point, Scalar
+from sm_estimators._typing import Level, Point, Scalar
 from sm_estimators.diffusion.roles import Roles
 
 MOST_COLUMNS = 24
@@ -35,7 +35,7 @@ class Posterior(NamedTuple):
     deviation: Point
 
 
-def posterior(backbone: Backbone, y: Point, noise_scale: Scalar, roles: Roles) -> Posterior:
+def posterior(backbone: Backbone, y: Point, noise_scale: Level, roles: Roles) -> Posterior:
     """Return what a Gaussian says of the clean row."""
     noise = jnp.where(roles.noised, noise_scale**2, 0.0)
     seen = roles.noised | roles.given
@@ -44,7 +44,7 @@ def posterior(backbone: Backbone, y: Point, noise_scale: Scalar, roles: Roles) -
     return Posterior(mean, jnp.sqrt(jnp.maximum(variance, least)))
 
 
-def log_density(backbone: Backbone, y: Point, noise_scale: Scalar, roles: Roles) -> Scalar:
+def log_density(backbone: Backbone, y: Point, noise_scale: Level, roles: Roles) -> Scalar:
     """Return the log-density of the noised columns of ``y`` given the given ones."""
     noise = jnp.where(roles.noised, noise_scale**2, 0.0)
     joint = updated(backbone, y, noise, roles.noised | roles.given)[2]

@@ -2,12 +2,13 @@
 
 The student f(y, s) maps every point of a flow line to its end. At the smallest noise scale it is
 the identity by construction, f(y, s) = q y + (1 − q) ẑ(y, s) with q = (first / s)² and ẑ a
-denoiser; elsewhere it is trained to say at a point what a slow copy of itself says one step of the
-teacher's flow further down (Song, Dhariwal, Chen and Sutskever 2023).
+denoiser; elsewhere it is trained to say at a point what it says itself one step of the teacher's
+flow further down (Song, Dhariwal, Chen and Sutskever 2023; without the moving average of their
+target, as Song and Dhariwal 2024 found better, and so did we).
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from tqdm.auto import tqdm
 
 from sm_estimators._precision import to_numpy
 from sm_estimators._spec import spec, static
-from sm_estimators._typing import Point, Scalar
+from sm_estimators._typing import Level, Point
 from sm_estimators.diffusion.denoiser import Model
 from sm_estimators.diffusion.losses import noisy
 from sm_estimators.diffusion.processes import AbstractProcess
@@ -30,15 +31,15 @@ from sm_estimators.diffusion.training import (
     Recipe,
     Rows,
     Settings,
+    State,
+    begin,
     on_device,
     optimiser,
 )
 from sm_estimators.samplers.chains import QUICK_COMPILE
 
-N_SCALES = 40
+N_SCALES = 18
 """Noise scales between which the teacher takes its steps."""
-SLOW = 0.99
-"""Decay of the slow copy."""
 
 
 @spec
@@ -85,24 +86,14 @@ class Consistency(AbstractNoiseSampler):
         return row
 
 
-def end_of_line(y: Point, clean: Point, scale: Scalar, first: Any) -> Point:
+def end_of_line(y: Point, clean: Point, scale: Level, first: Any) -> Point:
     """Return f(y, s): the row itself where the noise is least."""
     share = (first / scale) ** 2
     return share * y + (1 - share) * clean
 
 
-class Distilling(NamedTuple):
-    """The student, its slow copy, the average that is kept, and the optimiser's memory."""
-
-    student: Any
-    slow: Any
-    average: Any
-    optimiser: Any
-
-
 def step_loss(key, recipe: Recipe, teacher: Model, weights, context, row: Rows, u):
-    """Return the squared distance of what student and slow copy say, in posterior deviations."""
-    student, slow = weights
+    """Return the distance of what the student says at both ends of a step of the teacher."""
     role_key, noise_key = jax.random.split(key)
     roles = draw_roles(role_key, row.observed, context, recipe)
     grid = curved_grid(recipe.process, N_SCALES, 7.0)[::-1].astype(row.Z.dtype)
@@ -119,8 +110,8 @@ def step_loss(key, recipe: Recipe, teacher: Model, weights, context, row: Rows, 
 
     y = noisy(noise_key, row.Z, upper, roles)
     down = ProbabilityFlow().move(noise_key, y, upper, lower, clean_fn, recipe.process)
-    target = jax.lax.stop_gradient(said(slow, down, lower)[0])
-    end, unit = said(student, y, upper)
+    target = jax.lax.stop_gradient(said(weights, down, lower)[0])
+    end, unit = said(weights, y, upper)
     gap = jnp.where(roles.noised & row.counted, (end - target) / unit, 0.0)
     return jnp.sqrt(jnp.sum(gap**2) + 1e-4) - 1e-2
 
@@ -132,26 +123,25 @@ def distil_round(
     """Take steps; rows are drawn by the inverse of the cumulative weights."""
     learning_rate, ema_decay, max_iter = numbers
 
-    def loss(student, slow, key, batch):
+    def loss(weights, key, batch):
         keys = jax.random.split(key, batch_size)
         u = (jnp.arange(batch_size) + 0.5) / batch_size
         one = jax.vmap(step_loss, in_axes=(0, None, None, None, None, 0, 0))
         u = jax.random.permutation(key, u)
-        return jnp.mean(one(keys, recipe, teacher, (student, slow), context, batch, u))
+        return jnp.mean(one(keys, recipe, teacher, weights, context, batch, u))
 
     def step(i, state):
         draw_key, loss_key = jax.random.split(jax.random.fold_in(key, i))
         u = (jnp.arange(batch_size) + jax.random.uniform(draw_key, (batch_size,))) / batch_size
         chosen = jnp.searchsorted(cumulative, u * cumulative[-1], side="right")
         batch = jax.tree.map(lambda a: a[jnp.minimum(chosen, len(cumulative) - 1)], rows)
-        gradient = jax.grad(loss)(state.student, state.slow, loss_key, batch)
-        updates, memory = optimiser().update(gradient, state.optimiser, state.student)
+        gradient = jax.grad(loss)(state.weights, loss_key, batch)
+        updates, memory = optimiser().update(gradient, state.optimiser, state.weights)
         rate = learning_rate * jnp.minimum(1.0, (1.0 + i) / WARM_UP)
         rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(i / max_iter, 1.0)))
-        student = optax.apply_updates(state.student, jax.tree.map(lambda a: -rate * a, updates))
-        slow = optax.incremental_update(student, state.slow, 1 - SLOW)
-        average = optax.incremental_update(student, state.average, 1 - ema_decay)
-        return Distilling(student, slow, average, memory)
+        weights = optax.apply_updates(state.weights, jax.tree.map(lambda a: -rate * a, updates))
+        average = optax.incremental_update(weights, state.average, 1 - ema_decay)
+        return State(weights, average, memory)
 
     start, stop = steps
     return jax.lax.fori_loop(start, stop, step, state)
@@ -162,8 +152,7 @@ def distil(
 ) -> Model:
     """Return the student of a teacher, trained on noisy rows of a table."""
     placed, cumulative = on_device(rows)
-    weights = jax.tree.map(jnp.asarray, teacher.weights)
-    state = Distilling(weights, weights, weights, optimiser().init(weights))
+    state = begin(teacher.weights)
     rates = settings.learning_rate, settings.ema_decay, settings.max_iter
     numbers = tuple(np.float32(number) for number in rates)
     n_rounds = -(-settings.max_iter // ROUND)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sm_estimators._spec import spec, static
-from sm_estimators._typing import Params, Point, Scalar
+from sm_estimators._typing import Level, Params, Point, Scalar
 from sm_estimators.diffusion.backbone import Backbone, backbone_of, log_density, posterior
 from sm_estimators.diffusion.networks import AbstractNetwork
 from sm_estimators.diffusion.roles import Roles
@@ -75,7 +75,7 @@ class Denoiser:
         backbone = backbone_of(location, covariance, full=full)
         return Model(backbone, self.network.init(rng, len(location)))
 
-    def look(self, model: Model, y: Point, noise_scale: Scalar, roles: Roles) -> Look:
+    def look(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Look:
         """Return E[z | y] of all columns; in given ones it is ``y``."""
         if self.parameterisation == "noise":
             clean = y + noise_scale * self._output(model, y, noise_scale, roles)
@@ -88,12 +88,12 @@ class Denoiser:
         output = self._output(model, y, noise_scale, roles)
         return Look(jnp.where(roles.given, y, mean + unit * output), deviation)
 
-    def score(self, model: Model, y: Point, noise_scale: Scalar, roles: Roles) -> Point:
+    def score(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Point:
         """Return ∇ log p_s(y_noised | y_given); zero elsewhere."""
         clean = self.look(model, y, noise_scale, roles).clean
         return jnp.where(roles.noised, (clean - y) / noise_scale**2, 0.0)
 
-    def log_density(self, model: Model, y: Point, noise_scale: Scalar, roles: Roles) -> Scalar:
+    def log_density(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Scalar:
         """Return log p_s(y_noised | y_given) up to a constant; only of an energy."""
         deviation = posterior(model.backbone, y, noise_scale, roles).deviation
         unit = deviation * softened(noise_scale)
@@ -105,7 +105,7 @@ class Denoiser:
         output = self._output(model, y, noise_scale, roles)
         return jnp.sum(jnp.where(roles.noised, unit * output * y, 0.0)) / noise_scale**2
 
-    def _output(self, model: Model, y: Point, noise_scale: Scalar, roles: Roles) -> Point:
+    def _output(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Point:
         """Return the network's output at the row in units of its standard deviation."""
         location, covariance = model.backbone
         variance = covariance if covariance.ndim == 1 else jnp.diagonal(covariance)
@@ -114,6 +114,6 @@ class Denoiser:
         return self.network(model.weights, u, jnp.log(noise_scale), roles)
 
 
-def softened(noise_scale: Scalar) -> Scalar:
+def softened(noise_scale: Level) -> Level:
     """Return the share of a posterior deviation that one unit of the output stands for."""
     return noise_scale / (noise_scale + SMOOTH)

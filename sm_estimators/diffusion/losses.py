@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from sm_estimators._spec import spec, static
-from sm_estimators._typing import Point, PRNGKey, Scalar
+from sm_estimators._typing import Level, Point, PRNGKey, Scalar
 from sm_estimators.diffusion.denoiser import Look
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.objectives import Sliced
@@ -31,14 +31,14 @@ class AbstractDiffusionLoss(ABC):
         key: PRNGKey,
         look: Callable[[Point], Look],
         z: Point,
-        noise_scale: Scalar,
+        noise_scale: Level,
         roles: Roles,
         counted: Any,
     ) -> Scalar:
         """Return the loss over the noised columns that are ``counted``."""
 
 
-def noisy(key: PRNGKey, z: Point, noise_scale: Scalar, roles: Roles) -> Point:
+def noisy(key: PRNGKey, z: Point, noise_scale: Level, roles: Roles) -> Point:
     """Return z with noise in its noised columns."""
     noise = jax.random.normal(key, z.shape, z.dtype)
     return z + jnp.where(roles.noised, noise_scale * noise, 0.0)
@@ -69,7 +69,7 @@ class MultiscaleDenoising(AbstractDiffusionLoss):
     'noise'
     """
 
-    weighting: Weighting = static(default="posterior")
+    weighting: str = static(default="posterior")
     control_variate: bool = static(default=True)
 
     def __post_init__(self):

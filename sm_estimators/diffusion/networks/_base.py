@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sm_estimators._typing import Params, Point, Scalar
+from sm_estimators._typing import Level, Params, Point
 from sm_estimators.diffusion.roles import Roles
 
 N_WAVES = 16
@@ -29,11 +29,11 @@ class AbstractNetwork(ABC):
         """Return weights with which the output is zero."""
 
     @abstractmethod
-    def __call__(self, weights: Params, u: Point, log_scale: Scalar, roles: Roles) -> Point:
+    def __call__(self, weights: Params, u: Point, log_scale: Level, roles: Roles) -> Point:
         """Return the output for one row."""
 
 
-def waves(log_scale: Scalar) -> Float[Array, " w"]:
+def waves(log_scale: Level) -> Float[Array, " w"]:
     """Return sines and cosines of the logarithm of the noise scale."""
     frequency = jnp.exp2(jnp.linspace(-3.0, 2.0, N_WAVES)).astype(log_scale.dtype)
     return jnp.concatenate([jnp.sin(frequency * log_scale), jnp.cos(frequency * log_scale)])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sm_estimators._spec import spec, static
-from sm_estimators._typing import Params, Point, Scalar
+from sm_estimators._typing import Level, Params, Point
 from sm_estimators.diffusion.networks._base import (
     N_WAVES,
     AbstractNetwork,
@@ -80,7 +80,7 @@ class ResidualMLP(AbstractNetwork):
             "out_bias": np.zeros(d, np.float32),
         }
 
-    def __call__(self, weights: Params, u: Point, log_scale: Scalar, roles: Roles) -> Point:
+    def __call__(self, weights: Params, u: Point, log_scale: Level, roles: Roles) -> Point:
         """Return the output for one row."""
         noise = waves(log_scale)
         h = self._columns(weights, u, roles) @ weights["in"] + weights["bias"]

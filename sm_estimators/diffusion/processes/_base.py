@@ -14,11 +14,11 @@ table decides (:mod:`sm_estimators.diffusion.noise_range`).
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import jax
 
-from sm_estimators._typing import Scalar
+from sm_estimators._typing import Level
 
 
 class AbstractProcess(ABC):
@@ -28,35 +28,35 @@ class AbstractProcess(ABC):
     last: Any
 
     @abstractmethod
-    def signal(self, t: Scalar) -> Scalar:
+    def signal(self, t: Level) -> Level:
         """Return α(t)."""
 
     @abstractmethod
-    def noise(self, t: Scalar) -> Scalar:
+    def noise(self, t: Level) -> Level:
         """Return σ(t)."""
 
     @abstractmethod
-    def time(self, noise_scale: Scalar) -> Scalar:
+    def time(self, noise_scale: Level) -> Level:
         """Return the time at which σ/α is ``noise_scale``."""
 
     @abstractmethod
-    def drift(self, t: Scalar) -> Scalar:
+    def drift(self, t: Level) -> Level:
         """Return f(t)."""
 
-    def noise_scale(self, t: Scalar) -> Scalar:
+    def noise_scale(self, t: Level) -> Level:
         """Return σ(t) / α(t)."""
         return self.noise(t) / self.signal(t)
 
-    def squared_diffusion(self, t: Scalar) -> Scalar:
+    def squared_diffusion(self, t: Level) -> Level:
         """Return g(t)² = α² d(σ/α)²/dt."""
         return self.signal(t) ** 2 * jax.grad(lambda u: self.noise_scale(u) ** 2)(t)
 
-    def level(self, u: Scalar) -> Scalar:
+    def level(self, u: Level) -> Level:
         """Return the noise scale that training looks at for a uniform number in [0, 1]."""
         first, last = self.time(self.first), self.time(self.last)
         return self.noise_scale(first + (last - first) * u)
 
-    def with_range(self, first: float, last: float) -> Self:
+    def with_range(self, first: float, last: float) -> "AbstractProcess":
         """Return the process with the scales that were left open set."""
         chosen = {"first": first, "last": last}
         open_ones = {k: float(v) for k, v in chosen.items() if getattr(self, k) is None}

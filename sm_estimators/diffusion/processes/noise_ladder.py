@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from sm_estimators._spec import spec, static
-from sm_estimators._typing import Scalar
+from sm_estimators._typing import Level
 from sm_estimators.diffusion.processes._base import AbstractProcess, check_range
 
 
@@ -42,23 +42,23 @@ class NoiseLadder(AbstractProcess):
         if not self.n_levels >= 2:
             raise ValueError(f"`n_levels` must be at least 2; got {self.n_levels!r}.")
 
-    def signal(self, t: Scalar) -> Scalar:
+    def signal(self, t: Level) -> Level:
         """Return 1."""
         return jnp.ones_like(t)
 
-    def noise(self, t: Scalar) -> Scalar:
+    def noise(self, t: Level) -> Level:
         """Return first · (last / first)ᵗ."""
         return self.first * jnp.exp(t * jnp.log(self.last / self.first))
 
-    def time(self, noise_scale: Scalar) -> Scalar:
+    def time(self, noise_scale: Level) -> Level:
         """Return log(scale / first) / log(last / first)."""
         return jnp.log(noise_scale / self.first) / jnp.log(self.last / self.first)
 
-    def drift(self, t: Scalar) -> Scalar:
+    def drift(self, t: Level) -> Level:
         """Return 0."""
         return jnp.zeros_like(t)
 
-    def level(self, u: Scalar) -> Scalar:
+    def level(self, u: Level) -> Level:
         """Return the rung for a uniform number in [0, 1]."""
         rung = jnp.minimum(jnp.floor(u * self.n_levels), self.n_levels - 1)
         return self.noise(rung / (self.n_levels - 1))

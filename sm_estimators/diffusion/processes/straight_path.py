@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from sm_estimators._spec import spec
-from sm_estimators._typing import Scalar
+from sm_estimators._typing import Level
 from sm_estimators.diffusion.processes._base import AbstractProcess, check_range
 
 
@@ -35,18 +35,18 @@ class StraightPath(AbstractProcess):
     def __post_init__(self):
         check_range(self)
 
-    def signal(self, t: Scalar) -> Scalar:
+    def signal(self, t: Level) -> Level:
         """Return 1 − t."""
         return 1 - t
 
-    def noise(self, t: Scalar) -> Scalar:
+    def noise(self, t: Level) -> Level:
         """Return t."""
         return t
 
-    def time(self, noise_scale: Scalar) -> Scalar:
+    def time(self, noise_scale: Level) -> Level:
         """Return scale / (1 + scale)."""
         return noise_scale / (1 + noise_scale)
 
-    def drift(self, t: Scalar) -> Scalar:
+    def drift(self, t: Level) -> Level:
         """Return −1 / (1 − t)."""
         return -1 / (1 - jnp.asarray(t))

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from sm_estimators._spec import spec
-from sm_estimators._typing import Scalar
+from sm_estimators._typing import Level
 from sm_estimators.diffusion.processes._base import AbstractProcess, check_range
 
 
@@ -15,21 +15,21 @@ class _LinearRate(AbstractProcess):
     slowest: Any
     fastest: Any
 
-    def integrated_rate(self, t: Scalar) -> Scalar:
+    def integrated_rate(self, t: Level) -> Level:
         """Return B(t) = slowest · t + (fastest − slowest) · t² / 2."""
         return self.slowest * t + 0.5 * (self.fastest - self.slowest) * t**2
 
-    def time_of(self, integrated_rate: Scalar) -> Scalar:
+    def time_of(self, integrated_rate: Level) -> Level:
         """Return the time at which B is ``integrated_rate``."""
         growth = self.fastest - self.slowest
         root = jnp.sqrt(self.slowest**2 + 2 * growth * integrated_rate)
         return 2 * integrated_rate / (self.slowest + root)
 
-    def signal(self, t: Scalar) -> Scalar:
+    def signal(self, t: Level) -> Level:
         """Return exp(−B/2)."""
         return jnp.exp(-0.5 * self.integrated_rate(t))
 
-    def drift(self, t: Scalar) -> Scalar:
+    def drift(self, t: Level) -> Level:
         """Return −β/2."""
         return -0.5 * (self.slowest + (self.fastest - self.slowest) * t)
 
@@ -76,15 +76,15 @@ class VariancePreserving(_LinearRate):
     def __post_init__(self):
         check_rates(self)
 
-    def noise(self, t: Scalar) -> Scalar:
+    def noise(self, t: Level) -> Level:
         """Return √(1 − exp(−B))."""
         return jnp.sqrt(-jnp.expm1(-self.integrated_rate(t)))
 
-    def noise_scale(self, t: Scalar) -> Scalar:
+    def noise_scale(self, t: Level) -> Level:
         """Return √(exp(B) − 1)."""
         return jnp.sqrt(jnp.expm1(self.integrated_rate(t)))
 
-    def time(self, noise_scale: Scalar) -> Scalar:
+    def time(self, noise_scale: Level) -> Level:
         """Return the time at which exp(B) is 1 + scale²."""
         return self.time_of(jnp.log1p(noise_scale**2))
 
@@ -121,14 +121,14 @@ class SubVariancePreserving(_LinearRate):
     def __post_init__(self):
         check_rates(self)
 
-    def noise(self, t: Scalar) -> Scalar:
+    def noise(self, t: Level) -> Level:
         """Return 1 − exp(−B)."""
         return -jnp.expm1(-self.integrated_rate(t))
 
-    def noise_scale(self, t: Scalar) -> Scalar:
+    def noise_scale(self, t: Level) -> Level:
         """Return 2 sinh(B/2)."""
         return 2 * jnp.sinh(0.5 * self.integrated_rate(t))
 
-    def time(self, noise_scale: Scalar) -> Scalar:
+    def time(self, noise_scale: Level) -> Level:
         """Return the time at which 2 sinh(B/2) is the scale."""
         return self.time_of(2 * jnp.arcsinh(0.5 * noise_scale))

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sm_estimators._typing import Point, PRNGKey, Scalar
+from sm_estimators._typing import Level, Point, PRNGKey, Scalar
 from sm_estimators.diffusion.processes import AbstractProcess
 
 CleanFn = Callable[[Point, Scalar], Point]
@@ -38,8 +38,8 @@ class AbstractNoiseSampler(ABC):
         self,
         key: PRNGKey,
         y: Point,
-        scale: Scalar,
-        next_scale: Scalar,
+        scale: Level,
+        next_scale: Level,
         clean_fn: CleanFn,
         process: AbstractProcess,
     ) -> Point:
@@ -57,7 +57,7 @@ class AbstractNoiseSampler(ABC):
         return clean_fn(y, grid[-1])
 
 
-def score_of(clean_fn: CleanFn, y: Point, scale: Scalar) -> Point:
+def score_of(clean_fn: CleanFn, y: Point, scale: Level) -> Point:
     """Return ∇ log p_s(y)."""
     return (clean_fn(y, scale) - y) / scale**2
 
