@@ -495,15 +495,16 @@ def test_a_pickle_that_is_no_model_is_refused(folder):
 
 def test_the_options_offer_every_rule_and_name():
     from sm_estimators.cli import options
+    from sm_estimators.diffusion.hole_rules import HOLE_RULES
     from sm_estimators.estimators._shorthand import SHORTHAND
     from sm_estimators.missing.mechanism import RULES, Mechanism
 
     def offered(option):
         return set(get_args(get_args(get_args(option)[0])[0]))
 
-    assert offered(options.MissingOption) == set(RULES)
+    assert offered(options.MissingOption) == set(RULES) | set(HOLE_RULES)
     assert offered(options.MechanismOption) == set(get_args(Mechanism))
-    assert offered(options.DensityOption) == set(SHORTHAND["density"])
+    assert offered(options.DensityOption) == {*SHORTHAND["density"], "diffusion"}
     assert offered(options.ObjectiveOption) == set(SHORTHAND["objective"])
 
 

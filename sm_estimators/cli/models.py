@@ -66,7 +66,11 @@ def estimator(choices: Choices, *, seed: int, verbose: bool) -> Any:
 
     settings = choices.given()
     density = settings.pop("density", "gaussian")
-    named = {"gaussian": sm.GaussianScoreMatching, "energy": sm.EnergyScoreMatching}
+    named = {
+        "gaussian": sm.GaussianScoreMatching,
+        "energy": sm.EnergyScoreMatching,
+        "diffusion": sm.ScoreDiffusion,
+    }
     made = named[density]() if density in named else sm.ScoreMatchingEstimator(density=density)
     unknown = [name for name in settings if name not in made.get_params()]
     if unknown:

@@ -49,7 +49,7 @@ SamplesPlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw samples and TABLE: .png, .pdf or .svg.")
 ]
 DensityOption = Annotated[
-    Literal["gaussian", "mixture", "energy"] | None,
+    Literal["gaussian", "mixture", "energy", "diffusion"] | None,
     typer.Option(help="The family of densities.  [default: gaussian]"),
 ]
 ObjectiveOption = Annotated[
@@ -65,6 +65,7 @@ MissingOption = Annotated[
         "variational",
         "persistent_chains",
         "zeroed",
+        "hiding",
     ]
     | None,
     typer.Option(help="The rule for holes.  [default: the best valid one]"),
