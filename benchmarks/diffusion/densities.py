@@ -153,8 +153,8 @@ def main(
 
 {describe("jax", "numpy", "scikit-learn")}
 
-How far the mean log-density of {N_DRAWS} held-out rows is below that of the truth, with its standard
-error; the mean absolute difference; and the integral of the fitted density, by quadrature.
+How far the mean log-density of {N_DRAWS} held-out rows is below that of the truth, with its
+standard error; the mean absolute difference; and the integral of the fitted density, by quadrature.
 
 {markdown_table(header, rows)}
 
