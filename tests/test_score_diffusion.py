@@ -356,6 +356,9 @@ def test_fits_refuse_what_cannot_be(change, words):
         (lambda e: learned("labels").sample(2, y="other"), "none of the classes"),
         (lambda e: learned("labels").sample(3, y=["low", "high"]), "one value or one per row"),
         (lambda e: clone(e).fit(rows(5)[0], np.zeros(4)), "`y` must hold a label"),
+        (lambda e: clone(e).fit(np.ones((9, 2))), "are equal"),
+        (lambda e: clone(e).partial_fit(np.ones((9, 2))), "are equal"),
+        (lambda e: e.__class__(checkpoint="no.npz").fit(rows(9)[0]), "integer `random_state`"),
     ],
 )
 def test_calls_refuse_what_cannot_be(call, words):

@@ -102,6 +102,7 @@ def fit_diffusion(
     """
     table = table.take(keeps(plan.rule, table.observed, context) & (table.weight > 0))
     table = distinct(table)
+    refuse_one_row(table)
     recipe, units, model, completed = posed(plan, table, context, seed, initial)
     Z = units.standardise(table.X, table.observed)
     rows = training_rows(plan.rule, table, Z, completed, context)
@@ -123,6 +124,15 @@ def fit_diffusion(
         checkpoint=kept,
     )
     return DiffusionFit(recipe, units, trained)
+
+
+def refuse_one_row(table: Table) -> None:
+    """Raise `ValueError` where all rows are the same."""
+    if len(table.X) < 2:
+        raise ValueError(
+            "All rows of `X` that can be used are equal, but a density at several noise scales "
+            "needs rows at a distance. Look for a column that should vary and does not."
+        )
 
 
 def posed(

@@ -94,7 +94,6 @@ class Trained:
     """Where training got; the fields are those of :class:`sm_estimators.fitting.Fit`."""
 
     model: Model
-    state: State
     n_iter: int
     converged: bool
     losses: np.ndarray
@@ -209,17 +208,16 @@ def train(
             last_stretch = refresh is None or r >= every * n_refreshes
             if stop and last_stretch:
                 message = "the held-out loss no longer improves"
-                return ended(model.backbone, state, course, True, message)
+                return ended(model.backbone, course, True, message)
     except KeyboardInterrupt:
         return ended(
             model.backbone,
-            state,
             course,
             False,
             "interrupted: the best parameters so far are kept",
             interrupted=True,
         )
-    return ended(model.backbone, state, course, True, "all steps were taken")
+    return ended(model.backbone, course, True, "all steps were taken")
 
 
 def train_pass(key, recipe, backbone, rows, context, settings: Settings, state: State, steps):
@@ -251,12 +249,11 @@ def begin(weights) -> State:
     return State(weights, weights, optimiser().init(weights))
 
 
-def ended(backbone, state, course, converged, message, *, interrupted=False) -> Trained:
+def ended(backbone, course, converged, message, *, interrupted=False) -> Trained:
     """Return the best average of the weights."""
     return Trained(
         Model(backbone, course.best),
-        to_numpy(state),
-        course.steps[-1] if course.steps else 0,
+        course.steps[-1],
         converged,
         np.array(course.losses),
         message,

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import fields, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -86,6 +87,7 @@ class BaseDiffusion(TableDensity):
         from sm_estimators.diffusion.hole_rules import HOLE_RULES, resolve_hole_rule
 
         self._sampler()
+        refuse_unseeded_checkpoint(self.checkpoint, self.random_state)
         previous = self._previous_weights()
         X, observed = read_table(self, X, reset=True)
         weight = read_weights(sample_weight, X)
@@ -163,7 +165,7 @@ class BaseDiffusion(TableDensity):
             The estimator.
         """
         from sm_estimators.diffusion.hole_rules import resolve_hole_rule
-        from sm_estimators.diffusion.increments import first_fit, take_pass
+        from sm_estimators.diffusion.increments import first_fit, n_batches, take_pass
 
         rule = resolve_hole_rule(self.missing, self.mechanism)
         if rule == "imputation":
@@ -184,7 +186,7 @@ class BaseDiffusion(TableDensity):
             self._seed, self._state = seed_of(self.random_state), None
             plan = self._plan(table.X.shape[1], rule)
             self._keep(first_fit(plan, table, context, self._seed), rule)
-        trained, self._state = take_pass(
+        self.params_, self._state = take_pass(
             self._recipe,
             self.params_,
             self._units,
@@ -196,7 +198,7 @@ class BaseDiffusion(TableDensity):
             state=self._state,
             start=self.n_iter_,
         )
-        self.params_, self.n_iter_ = trained.model, trained.n_iter
+        self.n_iter_ += n_batches(table, settings)
         return self
 
     def distill(self, X, y=None, sample_weight=None, *, max_iter=None):
@@ -466,9 +468,8 @@ class BaseDiffusion(TableDensity):
         filled = X.copy()
         if not rows.any():
             return filled
-        y = y[rows] if isinstance(y, np.ndarray) and y.ndim and len(y) == len(X) else y
-        columns = self._context.encode(y, int(rows.sum()))
-        table, context = with_context(X[rows], columns, np.ones(int(rows.sum())))
+        columns = self._context.encode(y, len(X))[rows]
+        table, context = with_context(X[rows], columns, np.ones(len(columns)))
         Z = self._units.standardise(table.X, table.observed)
         roles = Roles(~table.observed & ~context, table.observed)
         Z = fill(self._drawing(guidance), Z, roles)[:, : self.n_features_in_]
@@ -606,6 +607,15 @@ class BaseDiffusion(TableDensity):
         if np.sin(angle) < 1e-6:
             return self.decode((1 - t) * a + t * b, y)
         return self.decode((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle), y)
+
+
+def refuse_unseeded_checkpoint(checkpoint: Any, random_state: Any) -> None:
+    """Raise `ValueError` for a fit that could not be taken up again."""
+    if checkpoint is not None and not isinstance(random_state, Integral):
+        raise ValueError(
+            "`checkpoint` needs an integer `random_state`, or the same fit could not be taken up "
+            f"again; got random_state={random_state!r}."
+        )
 
 
 def with_context(X: np.ndarray, columns: np.ndarray, weight: np.ndarray):
