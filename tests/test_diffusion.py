@@ -36,6 +36,7 @@ from sm_estimators.diffusion.evaluate import log_densities, scores, scores_and_c
 from sm_estimators.diffusion.likelihood import flow, flow_back
 from sm_estimators.diffusion.noise_range import noise_range
 from sm_estimators.diffusion.roles import Roles, draw_roles
+from sm_estimators.missing.mixture_em import Mixture, single
 
 MEAN = np.array([0.3, -0.2, 0.1])
 COVARIANCE = np.array([[1.0, 0.6, -0.3], [0.6, 1.1, 0.2], [-0.3, 0.2, 0.8]])
@@ -66,10 +67,20 @@ ROLES = [
 IDS = ["joint", "conditional", "marginal", "mixed"]
 
 
+MIXTURE = Mixture(
+    np.array([0.3, 0.7]), np.stack([MEAN - 1, MEAN + 1]), np.stack([COVARIANCE, 0.3 * COVARIANCE])
+)
+
+
+def gaussian(mean=MEAN, covariance=COVARIANCE, *, full=True):
+    """Return the backbone of one Gaussian."""
+    return backbone_of(single(mean, covariance), (mean, covariance), full=full)
+
+
 def untrained(network=None, parameterisation="denoiser", *, full=True):
     """Return a model that says what the Gaussian with these moments says, exactly."""
     denoiser = Denoiser(network or ResidualMLP(8, 1, 1), parameterisation)
-    return denoiser, denoiser.init(np.random.default_rng(0), MEAN, COVARIANCE, full=full)
+    return denoiser, denoiser.init(np.random.default_rng(0), gaussian(full=full))
 
 
 def perturbed(denoiser, model, size=0.3):
@@ -122,7 +133,7 @@ def test_processes_are_consistent(name, double):
 def test_the_backbone_is_the_posterior_of_a_gaussian(roles, noise_scale):
     rng = np.random.default_rng(0)
     y = rng.normal(size=3).astype(np.float32)
-    backbone = backbone_of(MEAN, COVARIANCE, full=True)
+    backbone = gaussian()
     found = posterior(backbone, jnp.asarray(y), noise_scale, roles)
     seen = np.flatnonzero(roles.noised | roles.given)
     noise = np.diag(np.where(roles.noised, noise_scale**2, 0.0)[seen])
@@ -137,11 +148,35 @@ def test_the_backbone_is_the_posterior_of_a_gaussian(roles, noise_scale):
     assert np.isclose(value, multivariate_normal(mean, total).logpdf(y[h]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("roles", ROLES, ids=IDS)
+@pytest.mark.parametrize("noise_scale", [0.05, 0.7, 8.0])
+def test_the_backbone_of_a_mixture_mixes_by_the_density_of_what_was_seen(roles, noise_scale):
+    y = np.random.default_rng(0).normal(size=3).astype(np.float32)
+    backbone = backbone_of(MIXTURE, (MEAN, COVARIANCE), full=True)
+    assert backbone.log_weights[0] == -np.inf  # the unit says nothing itself
+    found = posterior(backbone, jnp.asarray(y), noise_scale, roles)
+    seen = np.flatnonzero(roles.noised | roles.given)
+    noise = np.diag(np.where(roles.noised, noise_scale**2, 0.0)[seen])
+    shares, means = [], []
+    for weight, mean, cov in zip(*vars(MIXTURE).values(), strict=True):
+        total = cov[np.ix_(seen, seen)] + noise
+        shares.append(weight * multivariate_normal(mean[seen], total).pdf(y[seen]))
+        means.append(mean + cov[:, seen] @ np.linalg.solve(total, y[seen] - mean[seen]))
+    expected = np.array(shares) @ np.array(means) / np.sum(shares)
+    np.testing.assert_allclose(found.mean, expected, atol=1e-4)
+    alone = posterior(gaussian(), jnp.asarray(y), noise_scale, roles)
+    np.testing.assert_allclose(found.deviation, alone.deviation, rtol=1e-5)
+    # Tweedie: the gradient of the log-density is (E[z | y] − y) / s².
+    slope = jax.grad(lambda y: log_density(backbone, y, noise_scale, roles))(jnp.asarray(y))
+    score = np.where(roles.noised, (found.mean - y) / noise_scale**2, 0.0)
+    np.testing.assert_allclose(slope[roles.noised], score[roles.noised], rtol=2e-3, atol=2e-3)
+
+
 def test_a_diagonal_backbone_is_the_full_one_of_independent_columns():
     y = jnp.asarray([0.4, -1.0, 2.0])
     for roles, s in itertools.product(ROLES, (0.02, 1.0)):
-        diagonal = backbone_of(MEAN, COVARIANCE, full=False)
-        full = backbone_of(MEAN, np.diag(np.diag(COVARIANCE)), full=True)
+        diagonal = gaussian(full=False)
+        full = gaussian(covariance=np.diag(np.diag(COVARIANCE)))
         both = posterior(diagonal, y, s, roles), posterior(full, y, s, roles)
         for a, b in zip(*both, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -197,7 +232,7 @@ def test_the_losses_are_smallest_at_the_posterior_mean():
     n, s = 20_000, 0.8
     Z = rng.multivariate_normal(MEAN, COVARIANCE, n).astype(np.float32)
     denoiser, truth = untrained()
-    wrong = denoiser.init(rng, MEAN + 0.2, 1.3 * COVARIANCE, full=True)
+    wrong = denoiser.init(rng, gaussian(MEAN + 0.2, 1.3 * COVARIANCE))
     roles = Roles(jnp.ones(3, bool), jnp.zeros(3, bool))
 
     def losses(loss, model):

@@ -1,19 +1,25 @@
-"""The denoiser of a Gaussian, in closed form: what the network corrects.
+"""The denoiser of a mixture of Gaussians, in closed form: what the network corrects.
 
 Under z ~ N(μ, Σ), a row whose noised columns come with noise of the scale s and whose given
 columns come without has the posterior mean and covariance of a linear regression. They are found
 one column at a time (Kalman, 1960): seeing column j with noise variance n_j takes the mean to
 m + P_j (y_j − m_j) / (P_jj + n_j) and P to P − P_j P_jᵀ / (P_jj + n_j). Absent columns are passed
 over. That is d³ operations per row; with a *diagonal* backbone columns are independent and it is d.
+The same pass gives the density of what was seen, and with it, in a mixture, the share of every
+component in the row.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import softmax
+from jax.scipy.special import logsumexp
 
 from sm_estimators._typing import Level, Point, Scalar
 from sm_estimators.diffusion.roles import Roles
+from sm_estimators.missing.mixture_em import Mixture
 
 MOST_COLUMNS = 24
 """Columns up to which the full posterior costs no more than a network."""
@@ -22,44 +28,64 @@ SMALLEST_SHARE = 0.01
 
 
 class Backbone(NamedTuple):
-    """Mean (d,) and covariance (d, d) of the standardised columns, or variances (d,)."""
+    """A mixture of Gaussians in standardised columns.
 
+    Logarithms of proportions (k,), means (k, d), and covariances (k, d, d) or variances (k, d).
+    The first Gaussian is that of the whole table: the unit in which a network answers. Unless it
+    is alone, its proportion is zero.
+    """
+
+    log_weights: np.ndarray
     location: np.ndarray
     covariance: np.ndarray
 
 
 class Posterior(NamedTuple):
-    """Mean of the clean row, and the standard deviation of each of its columns."""
+    """Mean of the clean row, and standard deviations under the Gaussian of the whole table.
+
+    Those of the mixture would be too sure of themselves between its components.
+    """
 
     mean: Point
     deviation: Point
 
 
+class Parts(NamedTuple):
+    """What each component says: posterior means and variances (k, d), log-densities (k,)."""
+
+    mean: Any
+    variance: Any
+    evidence: Any
+
+
 def posterior(backbone: Backbone, y: Point, noise_scale: Level, roles: Roles) -> Posterior:
-    """Return what a Gaussian says of the clean row."""
+    """Return what the mixture says of the clean row."""
     noise = jnp.where(roles.noised, noise_scale**2, 0.0)
-    seen = roles.noised | roles.given
-    mean, variance, _ = updated(backbone, y, noise, seen)
+    parts = updated(backbone, y, noise, roles.noised | roles.given)
+    share = softmax(backbone.log_weights + parts.evidence)
     least = SMALLEST_SHARE * jnp.minimum(noise_scale**2, 1.0)
-    return Posterior(mean, jnp.sqrt(jnp.maximum(variance, least)))
+    return Posterior(share @ parts.mean, jnp.sqrt(jnp.maximum(parts.variance[0], least)))
 
 
 def log_density(backbone: Backbone, y: Point, noise_scale: Level, roles: Roles) -> Scalar:
     """Return the log-density of the noised columns of ``y`` given the given ones."""
     noise = jnp.where(roles.noised, noise_scale**2, 0.0)
-    joint = updated(backbone, y, noise, roles.noised | roles.given)[2]
-    return joint - updated(backbone, y, noise, roles.given)[2]
+    joint, given = (
+        logsumexp(backbone.log_weights + updated(backbone, y, noise, seen).evidence)
+        for seen in (roles.noised | roles.given, roles.given)
+    )
+    return joint - given
 
 
-def updated(backbone: Backbone, y: Point, noise: Point, seen) -> tuple[Point, Point, Scalar]:
+def updated(backbone: Backbone, y: Point, noise: Point, seen) -> Parts:
     """Return posterior means and variances of all columns, and the log-density of those seen."""
-    of = one_by_one if backbone.covariance.ndim == 2 else column_by_column
-    return of(backbone, y, noise, seen)
+    of = one_by_one if backbone.covariance.ndim == 3 else column_by_column
+    moments = backbone.location, backbone.covariance
+    return Parts(*jax.vmap(lambda m, P: of(m, P, y, noise, seen))(*moments))
 
 
-def one_by_one(backbone: Backbone, y: Point, noise: Point, seen) -> tuple[Point, Point, Scalar]:
+def one_by_one(m: Point, P, y: Point, noise: Point, seen) -> tuple[Point, Point, Scalar]:
     """Return posterior means and variances under a full covariance, and the evidence."""
-    m, P = (jnp.asarray(moment) for moment in backbone)
     evidence = jnp.zeros((), y.dtype)
     # Unrolled: XLA fuses the updates, and a loop over a batch was measured ten times slower.
     for j in range(y.size):
@@ -71,9 +97,8 @@ def one_by_one(backbone: Backbone, y: Point, noise: Point, seen) -> tuple[Point,
     return m, jnp.diagonal(P), evidence
 
 
-def column_by_column(backbone: Backbone, y: Point, noise: Point, seen):
+def column_by_column(m: Point, v: Point, y: Point, noise: Point, seen):
     """Return posterior means and variances under a diagonal covariance, and the evidence."""
-    m, v = (jnp.asarray(moment) for moment in backbone)
     gain = jnp.where(seen, v / (v + noise), 0.0)
     evidence = jnp.sum(jnp.where(seen, log_normal(y - m, v + noise), 0.0))
     return m + gain * (y - m), (1 - gain) * v, evidence
@@ -85,7 +110,18 @@ def log_normal(x, variance):
     return -0.5 * (x**2 / variance + jnp.log(2 * jnp.pi * variance))
 
 
-def backbone_of(location: np.ndarray, covariance: np.ndarray, *, full: bool) -> Backbone:
-    """Return the backbone with these moments, in float32."""
-    location, covariance = np.asarray(location, np.float32), np.asarray(covariance, np.float32)
-    return Backbone(location, covariance if full else np.diag(covariance).copy())
+def backbone_of(mixture: Mixture, whole: tuple[np.ndarray, np.ndarray], *, full: bool) -> Backbone:
+    """Return the backbone of a mixture and of the moments of the whole table, in float32."""
+    log_weights, location, covariance = (
+        np.log(mixture.weights),
+        mixture.location,
+        mixture.covariance,
+    )
+    if len(log_weights) > 1:
+        log_weights = np.append(-np.inf, log_weights)
+        location = np.concatenate([whole[0][None], location])
+        covariance = np.concatenate([whole[1][None], covariance])
+    if not full:
+        covariance = np.diagonal(covariance, axis1=1, axis2=2)
+    parts = log_weights, location, covariance
+    return Backbone(*(np.array(part, np.float32) for part in parts))

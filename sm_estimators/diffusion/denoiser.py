@@ -2,11 +2,12 @@
 
 Score and denoiser are one thing (Tweedie's formula, Robbins 1956; Miyasawa 1961):
 ∇_y log p_s(y) = (E[z | y] − y) / s². What a network is asked for is the part of it that the
-Gaussian :mod:`backbone <sm_estimators.diffusion.backbone>` leaves open, in units of the posterior
-standard deviation c: the output is of order one at every noise scale (Karras, Aittala, Aila and
-Laine 2022, with a covariance in place of their one variance).
+mixture of Gaussians that is the :mod:`backbone <sm_estimators.diffusion.backbone>` leaves open, in
+units of the posterior standard deviation c under one Gaussian: the output is of order one at every
+noise scale (Karras, Aittala, Aila and Laine 2022, with a covariance in place of one variance).
 """
 
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 
 from sm_estimators._spec import spec, static
 from sm_estimators._typing import Level, Params, Point, Scalar
-from sm_estimators.diffusion.backbone import Backbone, backbone_of, log_density, posterior
+from sm_estimators.diffusion.backbone import Backbone, log_density, posterior
 from sm_estimators.diffusion.networks import AbstractNetwork
 from sm_estimators.diffusion.roles import Roles
 
@@ -51,11 +52,11 @@ class Denoiser:
     network : AbstractNetwork
         F(u, log s), with u the row in units of its standard deviation.
     parameterisation : {"denoiser", "energy", "noise"}, default="denoiser"
-        "denoiser": E[z | y] = m + c·F, with m and c the posterior mean and standard deviation of
-        the Gaussian backbone, c times s / (s + 0.2). "energy": the log-density of y is that of
-        the backbone plus Σ_j c_j F_j y_j / s², so the score is a true gradient; about three times
-        as dear. "noise": the score is F / s, without a backbone, as first published (Song and
-        Ermon 2019).
+        "denoiser": E[z | y] = m + c·F, with m the posterior mean of the backbone and c the
+        standard deviation under one Gaussian, c times s / (s + 0.2). "energy": the log-density of
+        y is that of the backbone plus Σ_j c_j F_j y_j / s², so the score is a true gradient; about
+        three times as dear. "noise": the score is F / s, without a backbone, as first published
+        (Song and Ermon 2019).
     """
 
     network: AbstractNetwork
@@ -68,24 +69,22 @@ class Denoiser:
                 f"{self.parameterisation!r}."
             )
 
-    def init(
-        self, rng: np.random.Generator, location: np.ndarray, covariance: np.ndarray, *, full: bool
-    ) -> Model:
-        """Return the model of a Gaussian with these moments. Host code."""
-        backbone = backbone_of(location, covariance, full=full)
-        return Model(backbone, self.network.init(rng, len(location)))
+    def init(self, rng: np.random.Generator, backbone: Backbone) -> Model:
+        """Return the model that says what the backbone says. Host code."""
+        return Model(backbone, self.network.init(rng, backbone.location.shape[1]))
 
     def look(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Look:
         """Return E[z | y] of all columns; in given ones it is ``y``."""
         if self.parameterisation == "noise":
-            clean = y + noise_scale * self._output(model, y, noise_scale, roles)
+            clean = y + noise_scale * self._output(model.weights, y, noise_scale, roles)
             return Look(clean, jnp.full_like(y, noise_scale))
         mean, deviation = posterior(model.backbone, y, noise_scale, roles)
         unit = deviation * softened(noise_scale)
         if self.parameterisation == "energy":
-            slope = jax.grad(lambda z: self._correction(model, z, noise_scale, roles, unit))(y)
+            correction = partial(self._correction, model.weights)
+            slope = jax.grad(correction)(y, noise_scale, roles, unit)
             return Look(mean + noise_scale**2 * slope, deviation)
-        output = self._output(model, y, noise_scale, roles)
+        output = self._output(model.weights, y, noise_scale, roles)
         return Look(jnp.where(roles.given, y, mean + unit * output), deviation)
 
     def score(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Point:
@@ -97,21 +96,19 @@ class Denoiser:
         """Return log p_s(y_noised | y_given) up to a constant; only of an energy."""
         deviation = posterior(model.backbone, y, noise_scale, roles).deviation
         unit = deviation * softened(noise_scale)
-        gaussian = log_density(model.backbone, y, noise_scale, roles)
-        return gaussian + self._correction(model, y, noise_scale, roles, unit)
+        said = log_density(model.backbone, y, noise_scale, roles)
+        return said + self._correction(model.weights, y, noise_scale, roles, unit)
 
-    def _correction(self, model, y, noise_scale, roles, unit) -> Scalar:
+    def _correction(self, weights, y, noise_scale, roles, unit) -> Scalar:
         """Return what an energy adds to the log-density of the backbone."""
-        output = self._output(model, y, noise_scale, roles)
+        output = self._output(weights, y, noise_scale, roles)
         return jnp.sum(jnp.where(roles.noised, unit * output * y, 0.0)) / noise_scale**2
 
-    def _output(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Point:
+    def _output(self, weights: Params, y: Point, noise_scale: Level, roles: Roles) -> Point:
         """Return the network's output at the row in units of its standard deviation."""
-        location, covariance = model.backbone
-        variance = covariance if covariance.ndim == 1 else jnp.diagonal(covariance)
-        spread = jnp.sqrt(variance + jnp.where(roles.noised, noise_scale**2, 0.0))
-        u = jnp.where(roles.noised | roles.given, (y - location) / spread, 0.0)
-        return self.network(model.weights, u, jnp.log(noise_scale), roles)
+        spread = jnp.sqrt(1 + jnp.where(roles.noised, noise_scale**2, 0.0))
+        u = jnp.where(roles.noised | roles.given, y / spread, 0.0)
+        return self.network(weights, u, jnp.log(noise_scale), roles)
 
 
 def softened(noise_scale: Level) -> Level:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from sm_estimators._typing import Params
-from sm_estimators.densities.gaussian_conditional import GaussianConditional
+from sm_estimators.diffusion.backbone import backbone_of
 from sm_estimators.diffusion.checkpoint import Checkpoint, fingerprint
 from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.draws import Drawing
@@ -17,12 +17,19 @@ from sm_estimators.diffusion.noise_range import noise_range
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.diffusion.samplers import ProbabilityFlow
-from sm_estimators.diffusion.training import Recipe, Rows, Settings, Trained, train
+from sm_estimators.diffusion.training import Recipe, Rows, Settings, Trained, drawn_out, train
 from sm_estimators.fitting.fit import Table, distinct
 from sm_estimators.missing.gaussian_em import gaussian_em
+from sm_estimators.missing.mixture_em import Mixture, grown_mixture, mixture_em, single
 
 RIDGE = 1e-4
 """Added to the variances of the backbone, in units of each column's: columns may be collinear."""
+MOST_COMPONENTS = 48
+"""Gaussians in a backbone at most."""
+MOST_OPERATIONS = 150_000
+"""Components times cubed columns, at most: about what the network costs per look."""
+MOST_ROWS = 20_000
+"""Rows that a mixture is fitted to at most."""
 
 
 class Units(NamedTuple):
@@ -50,7 +57,8 @@ class Units(NamedTuple):
 class Plan:
     """What is to be fitted, and how.
 
-    ``rule`` is a name of :mod:`sm_estimators.diffusion.hole_rules`.
+    ``rule`` is a name of :mod:`sm_estimators.diffusion.hole_rules`; ``n_components`` the number of
+    Gaussians in the backbone, None for the number that rows held out ask for.
     """
 
     denoiser: Denoiser
@@ -58,6 +66,7 @@ class Plan:
     process: AbstractProcess
     rule: str = "hiding"
     full_backbone: bool = True
+    n_components: int | None = None
     joint: float = 0.5
     context_drop: float = 0.2
     n_refreshes: int = 5
@@ -103,7 +112,8 @@ def fit_diffusion(
     table = table.take(keeps(plan.rule, table.observed, context) & (table.weight > 0))
     table = distinct(table)
     refuse_one_row(table)
-    recipe, units, model, completed = posed(plan, table, context, seed, initial)
+    held_out = drawn_out(jax.random.key(seed), len(table.X), settings.validation_fraction)
+    recipe, units, model, completed = posed(plan, table, context, seed, initial, held_out)
     Z = units.standardise(table.X, table.observed)
     rows = training_rows(plan.rule, table, Z, completed, context)
     key, refresh = jax.random.key(seed), None
@@ -136,19 +146,56 @@ def refuse_one_row(table: Table) -> None:
 
 
 def posed(
-    plan: Plan, table: Table, context: np.ndarray, seed: int, initial: Params | None
+    plan: Plan,
+    table: Table,
+    context: np.ndarray,
+    seed: int,
+    initial: Params | None,
+    held_out: np.ndarray,
 ) -> tuple[Recipe, Units, Model, np.ndarray]:
-    """Return recipe, units, untrained model, and the standardised table completed by a Gaussian."""
+    """Return recipe, units, untrained model, and the standardised table completed by its backbone.
+
+    The backbone is not fitted to rows that are ``held_out``.
+    """
     units = units_of(table)
     Z = units.standardise(table.X, table.observed)
     rng = np.random.default_rng(seed)
-    completed = GaussianConditional(*units.moments).draw(rng, Z, table.observed)
+    mixture = mixture_of(plan, rng, table, Z, units, held_out)
+    completed = mixture.draw(rng, Z, table.observed)
     process = plan.process.with_range(*noise_range(rng, completed[:, ~context]))
     recipe = Recipe(plan.denoiser, plan.loss, process, plan.joint, plan.context_drop)
-    model = plan.denoiser.init(rng, *units.moments, full=plan.full_backbone)
+    backbone = backbone_of(mixture, units.moments, full=plan.full_backbone)
+    model = plan.denoiser.init(rng, backbone)
     if initial is not None:
         model = Model(model.backbone, initial)
     return recipe, units, model, completed
+
+
+def mixture_of(
+    plan: Plan, rng: np.random.Generator, table: Table, Z, units: Units, held_out: np.ndarray
+) -> Mixture:
+    """Return the Gaussian, or the mixture of some, that rows which are not held out ask for."""
+    d = Z.shape[1]
+    most = min(MOST_COMPONENTS, MOST_OPERATIONS // d**3) if plan.full_backbone else 1
+    if plan.n_components == 1 or (plan.n_components is None and most < 2):
+        return single(*units.moments)
+    order = rng.permutation(len(Z))
+    some = np.concatenate([order[held_out[order]], order[~held_out[order]][:MOST_ROWS]])
+    rows = Z[some], table.observed[some]
+    held_out, weights = held_out[some], table.weight[some]
+    if plan.n_components is None:
+        return grown_mixture(
+            rng, *rows, held_out, pooled=units.moments, weights=weights, most=most, ridge=RIDGE
+        )
+    kept = ~held_out
+    return mixture_em(
+        rng,
+        *(a[kept] for a in rows),
+        min(plan.n_components, int(kept.sum())),
+        pooled=units.moments,
+        weights=weights[kept],
+        ridge=RIDGE,
+    )
 
 
 def settings_of(settings: Settings) -> str:

@@ -14,14 +14,25 @@ from sm_estimators.diffusion.fit import (
     refuse_one_row,
     training_rows,
 )
-from sm_estimators.diffusion.training import Recipe, Settings, State, Trained, begin, train_pass
+from sm_estimators.diffusion.training import (
+    Recipe,
+    Settings,
+    State,
+    Trained,
+    begin,
+    drawn_out,
+    train_pass,
+)
 from sm_estimators.fitting.fit import Table, distinct
 
 
-def first_fit(plan: Plan, table: Table, context: np.ndarray, seed: int) -> DiffusionFit:
+def first_fit(
+    plan: Plan, table: Table, context: np.ndarray, settings: Settings, seed: int
+) -> DiffusionFit:
     """Return the untrained model whose units and noise scales are those of the first rows."""
     refuse_one_row(distinct(table))
-    recipe, units, model, _ = posed(plan, table, context, seed, None)
+    held_out = drawn_out(jax.random.key(seed), len(table.X), settings.validation_fraction)
+    recipe, units, model, _ = posed(plan, table, context, seed, None, held_out)
     return DiffusionFit(recipe, units, Trained(model, 0, True, np.zeros(0), "not trained yet"))
 
 

@@ -261,6 +261,14 @@ def ended(backbone, course, converged, message, *, interrupted=False) -> Trained
     )
 
 
+def drawn_out(key, n: int, share: float) -> np.ndarray:
+    """Return flags of the rows that are held out of a fit with this key: at least one, not all."""
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    held_out = np.zeros(n, bool)
+    held_out[rng.permutation(n)[: min(max(1, round(share * n)), LOOKS, n - 1)]] = True
+    return held_out
+
+
 class Run:
     """The rows of a training run on the device, split into those trained on and those held out."""
 
@@ -269,11 +277,8 @@ class Run:
         self.recipe, self.backbone, self.context = recipe, model.backbone, jnp.asarray(context)
         self.rows = rows
         self.values = rows.Z
-        n = len(rows.Z)
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        order = rng.permutation(n)
-        n_held_out = min(max(1, round(settings.validation_fraction * n)), LOOKS, n - 1)
-        self.held, self.kept = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
+        held_out = drawn_out(key, len(rows.Z), settings.validation_fraction)
+        self.held, self.kept = np.flatnonzero(held_out), np.flatnonzero(~held_out)
         self.batch_size = settings.batch_size
         self.numbers = tuple(
             np.float32(v) for v in (settings.learning_rate, settings.ema_decay, settings.max_iter)

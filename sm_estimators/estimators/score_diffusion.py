@@ -56,8 +56,12 @@ class ScoreDiffusion(BaseDiffusion):
         What the network's output means: a correction of the Gaussian denoiser; an energy, so that
         the score is a true gradient (about three times as dear); or the noise, without a Gaussian.
     backbone : {"auto", "full", "diagonal"}, default="auto"
-        Covariance of the Gaussian that the network corrects. "full" costs d³ per look at a row;
-        "auto" is full up to 24 columns, labels and covariates included.
+        Covariances of the mixture of Gaussians that the network corrects. "full" costs d³ per
+        component and look at a row; "auto" is full up to 24 columns, labels and covariates
+        included.
+    n_components : int or "auto", default="auto"
+        Gaussians in that mixture. "auto" is one where covariances are diagonal, and otherwise the
+        number, up to 48, with the best likelihood of the rows held out.
     missing : {"auto", "hiding", "imputation", "complete_case", "zeroed"}, default="auto"
         What to do about holes. "hiding" hides seen values at random and learns to restore them,
         valid under "mcar"; "imputation" is an EM, valid under "mar" as well; "auto" is the first
@@ -154,6 +158,7 @@ class ScoreDiffusion(BaseDiffusion):
         **DIFFUSION,
         "parameterisation": "no_validation",
         "backbone": [StrOptions({"auto", "full", "diagonal"})],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "joint": [Interval(Real, 0, 1, closed="both")],
         "context_drop": [Interval(Real, 0, 1, closed="both")],
     }
@@ -166,6 +171,7 @@ class ScoreDiffusion(BaseDiffusion):
         objective="denoising",
         parameterisation="denoiser",
         backbone="auto",
+        n_components="auto",
         missing="auto",
         mechanism="mcar",
         sampler="auto",
@@ -191,6 +197,7 @@ class ScoreDiffusion(BaseDiffusion):
         self.objective = objective
         self.parameterisation = parameterisation
         self.backbone = backbone
+        self.n_components = n_components
         self.missing = missing
         self.mechanism = mechanism
         self.sampler = sampler
@@ -237,6 +244,7 @@ class ScoreDiffusion(BaseDiffusion):
             resolve("process", process),
             rule,
             full,
+            None if self.n_components == "auto" else self.n_components,
             float(self.joint),
             float(self.context_drop),
             self.n_refreshes,
