@@ -1,10 +1,11 @@
 """The noise-conditional model: E[z | y] of a clean row z from a noisy one y = z + s ξ.
 
 Score and denoiser are one thing (Tweedie's formula, Robbins 1956; Miyasawa 1961):
-∇_y log p_s(y) = (E[z | y] − y) / s². What a network is asked for is the part of it that the
-mixture of Gaussians that is the :mod:`backbone <sm_estimators.diffusion.backbone>` leaves open, in
-units of the posterior standard deviation c under one Gaussian: the output is of order one at every
-noise scale (Karras, Aittala, Aila and Laine 2022, with a covariance in place of one variance).
+∇_y log p_s(y) = (E[z | y] − y) / s². What a network is asked for is the part of it that a Gaussian
+:mod:`backbone <sm_estimators.diffusion.backbone>` leaves open, in units of the posterior standard
+deviation c: the output is of order one at every noise scale (Karras, Aittala, Aila and Laine 2022,
+with a covariance in place of their one variance). Where the backbone has a share w of a mixture of
+Gaussians, the network has the rest.
 """
 
 from functools import partial
@@ -16,7 +17,7 @@ import numpy as np
 
 from sm_estimators._spec import spec, static
 from sm_estimators._typing import Level, Params, Point, Scalar
-from sm_estimators.diffusion.backbone import Backbone, log_density, posterior
+from sm_estimators.diffusion.backbone import Backbone, log_density, posterior, share_at
 from sm_estimators.diffusion.networks import AbstractNetwork
 from sm_estimators.diffusion.roles import Roles
 
@@ -52,9 +53,10 @@ class Denoiser:
     network : AbstractNetwork
         F(u, log s), with u the row in units of its standard deviation.
     parameterisation : {"denoiser", "energy", "noise"}, default="denoiser"
-        "denoiser": E[z | y] = m + c·F, with m the posterior mean of the backbone and c the
-        standard deviation under one Gaussian, c times s / (s + 0.2). "energy": the log-density of
-        y is that of the backbone plus Σ_j c_j F_j y_j / s², so the score is a true gradient; about
+        "denoiser": E[z | y] = m + (1 − w)·c·F + w·(m′ − m), with m and c the posterior mean and
+        standard deviation of the Gaussian backbone, c times s / (s + 0.2), and m′ the mean under
+        a mixture with the share w at the noise scale. "energy": the log-density of y is that of
+        the backbone plus (1 − w) Σ_j c_j F_j y_j / s², so the score is a true gradient; about
         three times as dear. "noise": the score is F / s, without a backbone, as first published
         (Song and Ermon 2019).
     """
@@ -79,7 +81,7 @@ class Denoiser:
             clean = y + noise_scale * self._output(model.weights, y, noise_scale, roles)
             return Look(clean, jnp.full_like(y, noise_scale))
         mean, deviation = posterior(model.backbone, y, noise_scale, roles)
-        unit = deviation * softened(noise_scale)
+        unit = self._unit(model, deviation, noise_scale)
         if self.parameterisation == "energy":
             correction = partial(self._correction, model.weights)
             slope = jax.grad(correction)(y, noise_scale, roles, unit)
@@ -95,9 +97,13 @@ class Denoiser:
     def log_density(self, model: Model, y: Point, noise_scale: Level, roles: Roles) -> Scalar:
         """Return log p_s(y_noised | y_given) up to a constant; only of an energy."""
         deviation = posterior(model.backbone, y, noise_scale, roles).deviation
-        unit = deviation * softened(noise_scale)
+        unit = self._unit(model, deviation, noise_scale)
         said = log_density(model.backbone, y, noise_scale, roles)
         return said + self._correction(model.weights, y, noise_scale, roles, unit)
+
+    def _unit(self, model: Model, deviation: Point, noise_scale: Level) -> Point:
+        """Return what one unit of the output stands for."""
+        return (1 - share_at(model.backbone, noise_scale)) * deviation * softened(noise_scale)
 
     def _correction(self, weights, y, noise_scale, roles, unit) -> Scalar:
         """Return what an energy adds to the log-density of the backbone."""

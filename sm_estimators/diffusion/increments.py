@@ -1,5 +1,7 @@
 """Training that goes on as rows come in."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 
@@ -20,19 +22,19 @@ from sm_estimators.diffusion.training import (
     State,
     Trained,
     begin,
-    drawn_out,
     train_pass,
 )
 from sm_estimators.fitting.fit import Table, distinct
 
 
-def first_fit(
-    plan: Plan, table: Table, context: np.ndarray, settings: Settings, seed: int
-) -> DiffusionFit:
-    """Return the untrained model whose units and noise scales are those of the first rows."""
+def first_fit(plan: Plan, table: Table, context: np.ndarray, seed: int) -> DiffusionFit:
+    """Return the untrained model whose units and noise scales are those of the first rows.
+
+    It has no mixture: its share is found from rows held out, and here are none.
+    """
     refuse_one_row(distinct(table))
-    held_out = drawn_out(jax.random.key(seed), len(table.X), settings.validation_fraction)
-    recipe, units, model, _ = posed(plan, table, context, seed, None, held_out)
+    plan, none = replace(plan, n_components=1), np.zeros(len(table.X), bool)
+    recipe, units, model, _ = posed(plan, table, context, seed, None, none)
     return DiffusionFit(recipe, units, Trained(model, 0, True, np.zeros(0), "not trained yet"))
 
 

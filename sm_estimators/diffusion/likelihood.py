@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from sm_estimators._chunks import map_rows, rows_within
 from sm_estimators._precision import cast
 from sm_estimators._typing import Point, PRNGKey, Scalar
-from sm_estimators.diffusion.backbone import log_density
+from sm_estimators.diffusion.backbone import log_densities
 from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
@@ -63,7 +63,7 @@ def flow_row(
     start = z, jnp.zeros(1 if n_projections is None else n_projections, z.dtype)
     solve = fixed if tolerance is None else adaptive
     y, change = solve(slope, start, ends, n_steps if tolerance is None else tolerance)
-    prior = log_density(model.backbone, y, jnp.asarray(process.last, z.dtype), roles)
+    prior = log_densities(model.backbone, y, jnp.asarray(process.last, z.dtype), roles)[0]
     return Flow(y, prior + change)
 
 

@@ -20,11 +20,13 @@ from tqdm.auto import tqdm
 from sm_estimators._chunks import pad_rows, padded_length
 from sm_estimators._precision import to_numpy
 from sm_estimators._spec import spec
+from sm_estimators.diffusion.backbone import alone
 from sm_estimators.diffusion.checkpoint import Checkpoint
 from sm_estimators.diffusion.denoiser import Denoiser, Model
+from sm_estimators.diffusion.looks import drawn_looks
 from sm_estimators.diffusion.losses import AbstractDiffusionLoss
 from sm_estimators.diffusion.processes import AbstractProcess
-from sm_estimators.diffusion.roles import draw_roles
+from sm_estimators.diffusion.stacking import shares_of_mixture
 from sm_estimators.fitting.course import Course
 from sm_estimators.samplers.chains import QUICK_COMPILE
 
@@ -38,7 +40,6 @@ FEWEST = 1024
 """Rows that a smaller table is padded to, so that small tables share compiled code."""
 SLACK = 1e-3
 """Relative differences of held-out losses that are noise."""
-GOLDEN = 0.6180339887498949
 
 
 @spec
@@ -106,24 +107,15 @@ def optimiser() -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam())
 
 
-def look_loss(key, recipe: Recipe, model: Model, context, row: Rows, u):
-    """Return the loss of one look at a row, its noise scale chosen by the uniform number u."""
-    role_key, loss_key = jax.random.split(key)
-    noise_scale = recipe.process.level(u)
-    roles = draw_roles(role_key, row.observed, context, recipe)
-    look = lambda y: recipe.denoiser.look(model, y, noise_scale, roles)  # noqa: E731
-    counted = roles.noised & row.counted
-    return recipe.loss(loss_key, look, row.Z, noise_scale, roles, counted)
-
-
 def mean_loss(key, recipe: Recipe, model: Model, context, rows: Rows):
     """Return the weighted mean loss per column of one look at every row."""
-    key, shift_key = jax.random.split(key)
-    n = len(rows.weight)
-    # A low-discrepancy sequence: the noise scales of a batch are spread evenly.
-    u = jnp.mod(jax.random.uniform(shift_key) + GOLDEN * jnp.arange(n), 1.0)
-    look = jax.vmap(look_loss, in_axes=(0, None, None, None, 0, 0))
-    losses = look(jax.random.split(key, n), recipe, model, context, rows, u)
+
+    def loss(key, looks):
+        z, noise_scale, roles, counted = looks
+        look = lambda y: recipe.denoiser.look(model, y, noise_scale, roles)  # noqa: E731
+        return recipe.loss(key, look, z, noise_scale, roles, counted)
+
+    losses = jax.vmap(loss)(*drawn_looks(key, recipe, context, rows))
     seen = jnp.where(rows.weight > 0, rows.weight * losses, 0.0)
     return jnp.sum(seen) / (jnp.sum(rows.weight) * context.size)
 
@@ -198,7 +190,7 @@ def train(
     try:
         for r in rounds:
             if refresh is not None and r > 0 and r % every == 0:
-                run.place(refresh(Model(model.backbone, to_numpy(state.average)), run.values, r))
+                run.place(refresh(run.stacked(state.average), run.values, r))
                 course.start_anew()
             steps = (r * ROUND, min((r + 1) * ROUND, settings.max_iter))
             state = run.round(state, steps)
@@ -208,16 +200,16 @@ def train(
             last_stretch = refresh is None or r >= every * n_refreshes
             if stop and last_stretch:
                 message = "the held-out loss no longer improves"
-                return ended(model.backbone, course, True, message)
+                return ended(run, course, True, message)
     except KeyboardInterrupt:
         return ended(
-            model.backbone,
+            run,
             course,
             False,
             "interrupted: the best parameters so far are kept",
             interrupted=True,
         )
-    return ended(model.backbone, course, True, "all steps were taken")
+    return ended(run, course, True, "all steps were taken")
 
 
 def train_pass(key, recipe, backbone, rows, context, settings: Settings, state: State, steps):
@@ -249,10 +241,10 @@ def begin(weights) -> State:
     return State(weights, weights, optimiser().init(weights))
 
 
-def ended(backbone, course, converged, message, *, interrupted=False) -> Trained:
+def ended(run: "Run", course, converged, message, *, interrupted=False) -> Trained:
     """Return the best average of the weights."""
     return Trained(
-        Model(backbone, course.best),
+        run.stacked(course.best),
         course.steps[-1],
         converged,
         np.array(course.losses),
@@ -274,7 +266,8 @@ class Run:
 
     def __init__(self, key, recipe, model, rows: Rows, context, settings: Settings):
         self.key, self.held_key = jax.random.split(key)
-        self.recipe, self.backbone, self.context = recipe, model.backbone, jnp.asarray(context)
+        self.recipe, self.context = recipe, jnp.asarray(context)
+        self.backbone, self.trained_on = model.backbone, alone(model.backbone)
         self.rows = rows
         self.values = rows.Z
         held_out = drawn_out(key, len(rows.Z), settings.validation_fraction)
@@ -301,7 +294,7 @@ class Run:
         return train_round(
             self.key,
             self.recipe,
-            self.backbone,
+            self.trained_on,
             self.context,
             self.training,
             state,
@@ -313,5 +306,13 @@ class Run:
 
     def held_out(self, weights) -> float:
         """Return the held-out loss."""
-        model = Model(self.backbone, weights)
+        model = Model(self.trained_on, weights)
         return float(held_out_loss(self.held_key, self.recipe, model, self.context, self.held_rows))
+
+    def stacked(self, weights) -> Model:
+        """Return the network with these weights, joined by the mixture where there is one."""
+        model = Model(self.backbone, to_numpy(weights))
+        if len(self.backbone.log_weights) == 1 or self.recipe.denoiser.parameterisation == "noise":
+            return model
+        shares = shares_of_mixture(self.held_key, self.recipe, model, self.context, self.held_rows)
+        return model._replace(backbone=self.backbone._replace(shares=shares.astype(np.float32)))

@@ -185,7 +185,7 @@ class BaseDiffusion(TableDensity):
         if first:
             self._seed, self._state = seed_of(self.random_state), None
             plan = self._plan(table.X.shape[1], rule)
-            self._keep(first_fit(plan, table, context, settings, self._seed), rule)
+            self._keep(first_fit(plan, table, context, self._seed), rule)
         self.params_, self._state = take_pass(
             self._recipe,
             self.params_,
