@@ -28,9 +28,23 @@ from sm_estimators import (
     ScoreMatchingImputer,
     VariancePreserving,
 )
+from sm_estimators.diffusion.evaluate import log_densities
+from sm_estimators.diffusion.roles import Roles
 
-TINY = {"network": ResidualMLP(16, 1, 1), "max_iter": 300, "random_state": 0, "n_flow_steps": 20}
-LEARNING = {"network": ResidualMLP(64, 2, 2), "max_iter": 1500, "random_state": 0}
+# A mixture would know what the network is to learn.
+TINY = {
+    "network": ResidualMLP(16, 1, 1),
+    "max_iter": 300,
+    "n_components": 1,
+    "random_state": 0,
+    "n_flow_steps": 20,
+}
+LEARNING = {
+    "network": ResidualMLP(64, 2, 2),
+    "max_iter": 1500,
+    "n_components": 1,
+    "random_state": 0,
+}
 MODES = np.array([[-2.5, -2.5, -1.0], [2.5, 2.5, 1.0]])
 
 
@@ -308,9 +322,52 @@ def test_every_choice_fits_and_draws(choice):
     assert (error > 0).all() if choice.get("n_projections") else (error == 0).all()
 
 
+def test_the_flow_of_an_energy_gives_its_density():
+    """Log-densities by the flow and by the energy differ by one constant: the energy is one."""
+    X = rows(600)[0]
+    estimator = ScoreDiffusion(
+        ResidualMLP(32, 1, 2),
+        parameterisation="energy",
+        max_iter=400,
+        joint=1.0,
+        n_components=2,
+        random_state=0,
+    ).fit(X)
+    assert 0 < estimator.params_.backbone.shares.max() <= 1
+    Z = (X[:200] - X.mean(axis=0)) / X.std(axis=0)
+    fitted = estimator._units.standardise(X[:200], np.ones((200, 3), bool))
+    assert np.abs(Z - fitted).max() < 0.01
+    roles = Roles(np.ones(Z.shape, bool), np.zeros(Z.shape, bool))
+    first = estimator.noise_scales_[0]
+    energy = log_densities(estimator.denoiser_, estimator.params_, fitted, first, roles)
+    difference = estimator.score_samples(X[:200]) - energy
+    # The flow follows the scores of all noise scales, each of which is learned for itself: the
+    # two agree as far as these do.
+    assert difference.std() < 0.15
+    assert energy.std() > 1.0
+
+
+def test_a_mixture_joins_the_network_where_it_helps():
+    X, test = rows(1000)[0], rows(2000, seed=5)[0]
+    alone, joined = (
+        ScoreDiffusion(**{**TINY, "n_components": k}, joint=1.0).fit(punched(X))
+        for k in (1, "auto")
+    )
+    assert alone.params_.backbone.shares.max() == 0
+    shares = joined.params_.backbone.shares
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert shares.mean() > 0.5
+    gain = joined.score_samples(test) - alone.score_samples(test)
+    assert gain.mean() > 4 * gain.std() / np.sqrt(len(gain))
+    divergence = log_density(test) - joined.score_samples(test)
+    # 19 numbers of a mixture cost about 19 / 2n nats.
+    assert divergence.mean() < 19 / 2000 + 4 * divergence.std() / np.sqrt(2000) + 0.02
+
+
 def test_the_published_estimator_draws_the_modes():
     X, _ = rows(2000)
-    estimator = NoiseConditionalScore(**LEARNING, noise_scales=(0.05, 8.0), n_levels=12).fit(X)
+    settings = {name: LEARNING[name] for name in ("network", "max_iter", "random_state")}
+    estimator = NoiseConditionalScore(**settings, noise_scales=(0.05, 8.0), n_levels=12).fit(X)
     assert estimator.denoiser_.parameterisation == "noise"
     draws = estimator.sample(2000, random_state=0)
     assert abs((draws[:, 0] > 0).mean() - 0.7) < 0.08
@@ -336,6 +393,7 @@ def test_the_masked_baseline_is_named_as_one():
         ({"sampler": Ancestral}, "Call it: Ancestral"),
         ({"parameterisation": "picture"}, "`parameterisation` must be one of"),
         ({"backbone": "wide"}, "backbone"),
+        ({"n_components": 0}, "n_components"),
     ],
 )
 def test_fits_refuse_what_cannot_be(change, words):

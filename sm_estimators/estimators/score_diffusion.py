@@ -35,10 +35,10 @@ class ScoreDiffusion(BaseDiffusion):
     """Fit the scores of a table at all noise scales: a diffusion model with a density.
 
     A network learns E[z | z + noise] at noise scales from the spacing of the rows to the size of
-    the table, as a correction of what a Gaussian with the same moments would say. Samplers
-    follow it from noise to data; the probability flow gives normalised log-densities; holes are
-    drawn given what was seen. Modes far apart get their weights right, which losses of one noise
-    scale cannot see. Columns are standardised inside.
+    the table, as a correction of what a Gaussian with the same moments would say, and is joined by
+    a mixture of Gaussians. Samplers follow it from noise to data; the probability flow gives
+    normalised log-densities; holes are drawn given what was seen. Modes far apart get their
+    weights right, which losses of one noise scale cannot see. Columns are standardised inside.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ class ScoreDiffusion(BaseDiffusion):
         What the network's output means: a correction of the Gaussian denoiser; an energy, so that
         the score is a true gradient (about three times as dear); or the noise, without a Gaussian.
     backbone : {"auto", "full", "diagonal"}, default="auto"
-        Covariances of the mixture of Gaussians that the network corrects. "full" costs d³ per
-        component and look at a row; "auto" is full up to 24 columns, labels and covariates
-        included.
+        Covariance of the Gaussian that the network corrects. "full" costs d³ per look at a row;
+        "auto" is full up to 24 columns, labels and covariates included.
     n_components : int or "auto", default="auto"
-        Gaussians in that mixture. "auto" is one where covariances are diagonal, and otherwise the
-        number, up to 48, with the best likelihood of the rows held out.
+        Gaussians in a mixture that is fitted beside the network and joined to it at each noise
+        scale as rows held out decide. 1 leaves the network alone. "auto" is 1 where covariances
+        are diagonal, and otherwise the number, up to 48, with the best likelihood of those rows.
     missing : {"auto", "hiding", "imputation", "complete_case", "zeroed"}, default="auto"
         What to do about holes. "hiding" hides seen values at random and learns to restore them,
         valid under "mcar"; "imputation" is an EM, valid under "mar" as well; "auto" is the first
