@@ -342,9 +342,8 @@ def test_the_flow_of_an_energy_gives_its_density():
     energy = log_densities(estimator.denoiser_, estimator.params_, fitted, first, roles)
     difference = estimator.score_samples(X[:200]) - energy
     # The flow follows the scores of all noise scales, each of which is learned for itself: the
-    # two agree as far as these do.
-    assert difference.std() < 0.15
-    assert energy.std() > 1.0
+    # two agree as far as these do. Of unrelated densities the ratio would be above one.
+    assert difference.std() < 0.3 * energy.std()
 
 
 def test_a_mixture_joins_the_network_where_it_helps():

@@ -190,7 +190,8 @@ def mixture_of(
     kept = ~held_out
     return mixture_em(
         rng,
-        *(a[kept] for a in rows),
+        rows[0][kept],
+        rows[1][kept],
         min(plan.n_components, int(kept.sum())),
         pooled=units.moments,
         weights=weights[kept],

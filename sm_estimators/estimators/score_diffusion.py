@@ -244,7 +244,7 @@ class ScoreDiffusion(BaseDiffusion):
             resolve("process", process),
             rule,
             full,
-            None if self.n_components == "auto" else self.n_components,
+            None if isinstance(self.n_components, str) else int(self.n_components),
             float(self.joint),
             float(self.context_drop),
             self.n_refreshes,

@@ -63,7 +63,7 @@ class Mixture:
         self, X: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"]
     ) -> Float[np.ndarray, " n"]:
         """Return the log-density of what was seen of every row."""
-        return logsumexp(self.log_joint(X, observed), axis=1)
+        return np.asarray(logsumexp(self.log_joint(X, observed), axis=1))
 
     def draw(
         self,
@@ -218,7 +218,7 @@ def mixture_em(
         mixture = Mixture(proportions / proportions.sum(), location, covariance + floor)
         looks = mixture.looks(table)
         joint = joint_of(looks, mixture.weights)
-        total = logsumexp(joint, axis=1)
+        total = np.asarray(logsumexp(joint, axis=1))
         last, height = height, float(np.average(total, weights=weight))
         if height - last < tol:
             break

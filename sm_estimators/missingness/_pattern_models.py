@@ -52,7 +52,7 @@ class PatternModels:
         flags = patterns[:, list(self.by_column)].astype(float)
         n_parts = -(-len(patterns) * len(lost) // BLOCK_SIZE)
         parts = np.array_split(flags, max(1, n_parts))
-        return np.concatenate([logsumexp(lost + part @ gain, axis=1) for part in parts])
+        return np.concatenate([np.asarray(logsumexp(lost + p @ gain, axis=1)) for p in parts])
 
     def _combine(
         self,
