@@ -84,7 +84,7 @@ def test_a_mixture_is_recovered_where_holes_depend_on_what_was_seen():
     assert (spread < 4 * 1.5 * np.sqrt(2 / (0.5 * n * TRUTH.weights))[:, None, None]).all()
 
 
-def test_steps_raise_the_likelihood_and_weights_are_repeats():
+def test_steps_raise_the_likelihood():
     X = rows(600)
     observed = seen_at_random(X)
     start = pooled(X, observed)
@@ -96,12 +96,24 @@ def test_steps_raise_the_likelihood_and_weights_are_repeats():
     ]
     assert (np.diff(heights) > -1e-3).all()  # the prior is climbed as well
     assert heights[-1] > heights[0] + 0.01
-    weights = np.ones(600)
+
+
+def test_rows_of_weight_zero_count_for_nothing_and_weights_by_their_ratios():
+    X = rows(600)
+    X[:300] += 1.5  # far enough to be seen, near enough not to be clusters of their own
+    observed = seen_at_random(X)
+    start, weights = pooled(X[300:], observed[300:]), np.ones(600)
     weights[:300] = 0.0
-    half = mixture_em(np.random.default_rng(0), X, observed, 2, pooled=start, weights=weights)
     alone = mixture_em(np.random.default_rng(0), X[300:], observed[300:], 2, pooled=start)
-    gap = half.log_density(X[300:], observed[300:]) - alone.log_density(X[300:], observed[300:])
-    assert abs(gap.mean()) < 0.02
+    judged = alone.log_density(X[300:], observed[300:]).mean()
+    found = [
+        mixture_em(np.random.default_rng(0), X, observed, 2, pooled=start, weights=w)
+        for w in (weights, 1e-3 * weights, np.ones(600))
+    ]
+    gaps = [judged - m.log_density(X[300:], observed[300:]).mean() for m in found]
+    assert abs(gaps[0]) < 0.02
+    assert abs(gaps[1] - gaps[0]) < 1e-6
+    assert gaps[2] > 0.1
 
 
 @pytest.mark.parametrize(("n", "least", "most"), [(60, 1, 2), (4000, 2, 4)])

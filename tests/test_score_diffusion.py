@@ -178,6 +178,16 @@ def test_labels_choose_the_mode_and_guidance_exaggerates_it():
     assert (np.sign(each[:, 0]) == [-1, 1, -1, 1]).all()
 
 
+def test_labels_choose_the_mode_of_a_mixture_too():
+    X, label = rows(600)
+    estimator = ScoreDiffusion(**{**TINY, "n_components": 2}).fit(X, label)
+    assert estimator.params_.backbone.shares.max() > 0.3
+    low = estimator.sample(500, y=0, random_state=0)
+    assert (low[:, 0] < 0).mean() > 0.97
+    filled = estimator.impute(np.tile([3.0, np.nan, 1.0], (500, 1)), random_state=0)[0]
+    assert abs(filled[:, 1].mean() - 2.9) < 4 * 0.6 / np.sqrt(500) + 0.12
+
+
 def test_a_classifier_and_a_constraint_lead_the_draws():
     estimator = learned("labels")
     upper = Classifier(lambda x: jax.nn.log_sigmoid(8 * x[2]))

@@ -155,7 +155,7 @@ def posed(
 ) -> tuple[Recipe, Units, Model, np.ndarray]:
     """Return recipe, units, untrained model, and the standardised table completed by its backbone.
 
-    The backbone is not fitted to rows that are ``held_out``.
+    A mixture in the backbone is not fitted to rows that are ``held_out``.
     """
     units = units_of(table)
     Z = units.standardise(table.X, table.observed)
@@ -177,7 +177,8 @@ def mixture_of(
     """Return the Gaussian, or the mixture of some, that rows which are not held out ask for."""
     d = Z.shape[1]
     most = min(MOST_COMPONENTS, MOST_OPERATIONS // d**3) if plan.full_backbone else 1
-    if plan.n_components == 1 or (plan.n_components is None and most < 2):
+    unused = plan.denoiser.parameterisation == "noise"
+    if unused or plan.n_components == 1 or (plan.n_components is None and most < 2):
         return single(*units.moments)
     order = rng.permutation(len(Z))
     some = np.concatenate([order[held_out[order]], order[~held_out[order]][:MOST_ROWS]])

@@ -62,7 +62,9 @@ def shares_of_mixture(key, recipe, model: Model, context, rows) -> np.ndarray:
     shares are those of a ridge regression.
     """
     A, b = (np.asarray(a, float) for a in comparisons(key, recipe, model, context, rows))
-    ridge = PRIOR_DEVIATION**-2
+    weight = np.asarray(rows.weight, float)
+    scale = weight[weight > 0].mean()  # only ratios of weights matter
+    A, b, ridge = A / scale, b / scale, PRIOR_DEVIATION**-2
     common = (b.sum() + 0.5 * ridge) / (A.sum() + ridge)
     root = np.linalg.cholesky(A + ridge * np.eye(len(A)))
     return lsq_linear(root.T, np.linalg.solve(root, b + ridge * common), bounds=(0.0, 1.0)).x

@@ -312,7 +312,7 @@ class Run:
     def stacked(self, weights) -> Model:
         """Return the network with these weights, joined by the mixture where there is one."""
         model = Model(self.backbone, to_numpy(weights))
-        if len(self.backbone.log_weights) == 1 or self.recipe.denoiser.parameterisation == "noise":
+        if len(self.backbone.log_weights) == 1:
             return model
         shares = shares_of_mixture(self.held_key, self.recipe, model, self.context, self.held_rows)
         return model._replace(backbone=self.backbone._replace(shares=shares.astype(np.float32)))

@@ -183,6 +183,5 @@ class NoiseConditionalScore(BaseDiffusion):
             NoiseLadder(*scales, n_levels=self.n_levels),
             rule,
             full_backbone=False,
-            n_components=1,
             n_refreshes=self.n_refreshes,
         )

@@ -61,7 +61,9 @@ class ScoreDiffusion(BaseDiffusion):
     n_components : int or "auto", default="auto"
         Gaussians in a mixture that is fitted beside the network and joined to it at each noise
         scale as rows held out decide. 1 leaves the network alone. "auto" is 1 where covariances
-        are diagonal, and otherwise the number, up to 48, with the best likelihood of those rows.
+        are diagonal, and otherwise the number with the best likelihood of those rows, up to 48
+        and fewer with many columns. Not used by ``partial_fit``, which holds no rows out, nor
+        with the parameterisation "noise".
     missing : {"auto", "hiding", "imputation", "complete_case", "zeroed"}, default="auto"
         What to do about holes. "hiding" hides seen values at random and learns to restore them,
         valid under "mcar"; "imputation" is an EM, valid under "mar" as well; "auto" is the first

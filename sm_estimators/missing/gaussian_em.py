@@ -15,13 +15,13 @@ It has no likelihood to climb; an extrapolation is then kept only if the step fr
 than the last one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from sm_estimators._patterns import PatternTable, group_by_pattern
+from sm_estimators._patterns import HoleBlock, PatternTable, group_by_pattern
 from sm_estimators.missing.penalty import Penalty
 from sm_estimators.missing.sparse_precision import SparseInverse, inverse
 
@@ -238,17 +238,11 @@ def em_step(
     K = (invert or inverse)(covariance)
     log_det = -total * np.linalg.slogdet(K)[1]
     U = table.residuals(location)
-    pull = U @ K
     spread = np.zeros_like(K)
-    for block in table.blocks():
+    for block, C, log_det_mm in regressed(table.blocks(), K, U):
         weight = table.weight[block.patterns]
-        K_mm = block.submatrices(K)
-        C = np.linalg.inv(K_mm)
-        holes = block.row_holes
-        t = np.take_along_axis(pull[block.rows], holes, axis=1)[:, None, :]
-        np.put_along_axis(U[block.rows], holes, -block.rowwise(C, t)[:, 0], axis=1)
         spread += block.embedded_sum(weight[:, None, None] * C, len(K))
-        log_det += weight @ np.linalg.slogdet(K_mm)[1]
+        log_det += weight @ log_det_mm
     scatter = U.T @ U
     shift = table.root_weight @ U / total
     second = (scatter + (spread + spread.T) / 2) / total - np.outer(shift, shift)
@@ -258,6 +252,23 @@ def em_step(
     height = -0.5 * ((log_det + np.vdot(K, scatter)) / total + ridge * np.trace(K))
     good = height if invert is None else -length
     return Step(Moments(location + shift, second), float(good), float(length))
+
+
+def regressed(
+    blocks: Iterable[HoleBlock], K: Float[np.ndarray, "d d"], U: Float[np.ndarray, "n d"]
+) -> Iterator[tuple[HoleBlock, np.ndarray, np.ndarray]]:
+    """Put the holes of residuals, zero there, at their regressions on the rest, in place.
+
+    Yields every block with the conditional covariances of its patterns, K_mm⁻¹, and log det K_mm.
+    """
+    pull = U @ K
+    for block in blocks:
+        K_mm = block.submatrices(K)
+        C = np.linalg.inv(K_mm)
+        holes = block.row_holes
+        t = np.take_along_axis(pull[block.rows], holes, axis=1)[:, None, :]
+        np.put_along_axis(U[block.rows], holes, -block.rowwise(C, t)[:, 0], axis=1)
+        yield block, C, np.linalg.slogdet(K_mm)[1]
 
 
 def _extrapolate(start: Moments, first: Moments, second: Moments) -> Moments:

@@ -20,6 +20,7 @@ from scipy.special import logsumexp
 
 from sm_estimators._patterns import HoleBlock, hole_blocks, sort_by_pattern
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
+from sm_estimators.missing.gaussian_em import regressed
 
 PRIOR_ROWS = 1.0
 """Rows that the prior of a covariance is worth."""
@@ -121,17 +122,11 @@ class SortedTable:
         """Complete every row by one Gaussian, and return the density of what was seen."""
         K = np.linalg.inv(covariance)
         U = np.where(self.observed, self.X - location, 0.0)
-        pull = U @ K
         log_det = np.full(len(self.sizes), -np.linalg.slogdet(K)[1])
         covariances = []
-        for block in self.blocks:
-            K_mm = block.submatrices(K)
-            C = np.linalg.inv(K_mm)
+        for block, C, log_det_mm in regressed(self.blocks, K, U):
             covariances.append(C)
-            holes = block.row_holes
-            t = np.take_along_axis(pull[block.rows], holes, axis=1)[:, None, :]
-            np.put_along_axis(U[block.rows], holes, -block.rowwise(C, t)[:, 0], axis=1)
-            log_det[block.patterns] += np.linalg.slogdet(K_mm)[1]
+            log_det[block.patterns] += log_det_mm
         squares = np.einsum("nd,nd->n", U @ K, U)
         n_seen = self.observed.sum(axis=1)
         constant = n_seen * np.log(2 * np.pi) + np.repeat(log_det, self.sizes)
@@ -178,7 +173,7 @@ def mixture_em(
         Mean and covariance of the whole table
         (:func:`~sm_estimators.missing.gaussian_em.gaussian_em`), for the start and the prior.
     weights : ndarray of shape (n,), optional
-        Non-negative row weights; by default 1.
+        Non-negative row weights; by default 1. Only their ratios matter.
     ridge : float, default=1e-4
         Added to the variances of every component, as a share of the columns' own.
     tol : float, default=1e-4
@@ -206,10 +201,11 @@ def mixture_em(
     """
     table = SortedTable(X, observed)
     weight = (np.ones(len(X)) if weights is None else weights)[table.order]
+    weight = weight / weight[weight > 0].mean()  # so that the prior is worth a row
     prior = pooled[1] / n_components ** (2 / X.shape[1])
     floor = ridge * np.diag(np.diag(pooled[1]))
-    shares = weight * clusters(rng, table, n_components, pooled)
     start = GaussianConditional(*pooled).draw(rng, table.X, table.observed) - pooled[0]
+    shares = weight * clusters(rng, start / np.sqrt(np.diag(pooled[1])), n_components)
     moments = [maximised(start, 0.0, share, pooled[0], prior) for share in shares]
     height = -np.inf
     for _ in range(max_iter):
@@ -231,14 +227,12 @@ def mixture_em(
 
 
 def clusters(
-    rng: np.random.Generator, table: SortedTable, k: int, pooled: tuple[np.ndarray, np.ndarray]
+    rng: np.random.Generator, Z: Float[np.ndarray, "n d"], k: int
 ) -> Bool[np.ndarray, "k n"]:
-    """Return which rows, completed by one Gaussian, are in which cluster of k-means."""
-    completed = GaussianConditional(*pooled).draw(rng, table.X, table.observed)
+    """Return which rows are in which cluster of k-means."""
     with warnings.catch_warnings():  # an empty cluster takes the prior for its covariance
         warnings.simplefilter("ignore")
-        scale = np.sqrt(np.diag(pooled[1]))
-        labels = kmeans2(completed / scale, k, minit="++", rng=rng)[1]
+        labels = kmeans2(Z, k, minit="++", rng=rng)[1]
     return labels == np.arange(k)[:, None]
 
 
@@ -312,6 +306,7 @@ def grown_mixture(
             fruitless += 1
         if fruitless == patience:
             break
-    gain = height - first
-    error = gain.std() / np.sqrt(len(gain))
-    return best if gain.mean() > 2 * error else alone
+    share = weights[held_out] / weights[held_out].sum()
+    gain = share @ (height - first)
+    error = np.sqrt(share**2 @ (height - first - gain) ** 2)
+    return best if gain > 2 * error else alone
