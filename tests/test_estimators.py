@@ -542,7 +542,8 @@ def test_warnings_point_at_the_users_line(case):
     call, kind, sentence = WARNINGS[case]
     with pytest.warns(kind, match=sentence) as caught:
         call()
-    assert [w.filename for w in caught] == [__file__]
+    # Nearly without effective draws a fit may also say that it has not converged.
+    assert {w.filename for w in caught} == {__file__}
 
 
 def test_few_draws_that_were_asked_for_are_no_surprise():
