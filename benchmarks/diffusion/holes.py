@@ -9,8 +9,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from scipy.spatial.distance import cdist, pdist
 
+from benchmarks.diffusion.distance import energy_distance
 from benchmarks.machine import describe, markdown_table, save
 from sm_estimators import Ancestral, GaussianScoreMatching, ScoreDiffusion
 from sm_estimators.missingness import ampute
@@ -41,15 +41,6 @@ def mixture(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 DESIGNS = {"correlated Gaussian": correlated, "mixture": mixture}
-
-
-def energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
-    """Return √(2 E|X − Y| − E|X − X′| − E|Y − Y′|) of two samples (Székely and Rizzo 2013).
-
-    Equal pairs count, so that it is not negative; draws from the truth then stand above zero.
-    """
-    within = pdist(X).mean() * (1 - 1 / len(X)) + pdist(Y).mean() * (1 - 1 / len(Y))
-    return float(np.sqrt(2 * cdist(X, Y).mean() - within))
 
 
 def draws(X: np.ndarray, rule: str | None, seed: int, max_iter: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The neural estimator."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sm_estimators.estimators._base import BaseScoreMatching
 from sm_estimators.estimators._constraints import COMMON, MINIBATCH
@@ -111,10 +111,10 @@ class EnergyScoreMatching(BaseScoreMatching):
         self,
         hidden_sizes=(64, 64),
         *,
-        objective="auto",
-        missing="auto",
-        mechanism="mcar",
-        sampler="auto",
+        objective: Any = "auto",
+        missing: Any = "auto",
+        mechanism: Any = "mcar",
+        sampler: Any = "auto",
         ridge=1e-6,
         max_iter=None,
         learning_rate=1e-3,

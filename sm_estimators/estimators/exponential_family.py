@@ -1,7 +1,7 @@
 """The exponential-family estimator."""
 
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
@@ -127,10 +127,10 @@ class ExponentialFamilyScoreMatching(BaseScoreMatching):
         *,
         base_measure=None,
         support=None,
-        objective="auto",
-        missing="auto",
-        mechanism="mcar",
-        sampler="auto",
+        objective: Any = "auto",
+        missing: Any = "auto",
+        mechanism: Any = "mcar",
+        sampler: Any = "auto",
         ridge=1e-6,
         l1=0.0,
         sparse=None,

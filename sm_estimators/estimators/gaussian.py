@@ -1,7 +1,7 @@
 """The Gaussian estimator."""
 
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
@@ -131,10 +131,10 @@ class GaussianScoreMatching(BaseScoreMatching):
     def __init__(
         self,
         *,
-        objective="explicit",
-        missing="auto",
-        mechanism="mcar",
-        sampler="auto",
+        objective: Any = "explicit",
+        missing: Any = "auto",
+        mechanism: Any = "mcar",
+        sampler: Any = "auto",
         ridge=1e-6,
         l1=0.0,
         max_eigenvalue=None,

@@ -1,6 +1,6 @@
 """Noise-conditional score networks as they were first published."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sm_estimators.estimators._diffusion import BaseDiffusion
 from sm_estimators.estimators._shorthand import resolve
@@ -117,7 +117,7 @@ class NoiseConditionalScore(BaseDiffusion):
 
     def __init__(
         self,
-        network="mlp",
+        network: Any = "mlp",
         *,
         n_levels=20,
         noise_scales=None,
@@ -128,7 +128,7 @@ class NoiseConditionalScore(BaseDiffusion):
         n_refreshes=5,
         n_flow_steps=50,
         flow_tolerance=None,
-        n_projections="auto",
+        n_projections: Any = "auto",
         max_iter=5000,
         learning_rate=2e-3,
         batch_size=128,

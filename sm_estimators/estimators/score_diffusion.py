@@ -1,7 +1,7 @@
 """The general noise-conditional estimator."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -167,22 +167,22 @@ class ScoreDiffusion(BaseDiffusion):
 
     def __init__(
         self,
-        network="mlp",
+        network: Any = "mlp",
         *,
-        process="auto",
-        objective="denoising",
+        process: Any = "auto",
+        objective: Any = "denoising",
         parameterisation="denoiser",
         backbone="auto",
-        n_components="auto",
+        n_components: Any = "auto",
         missing="auto",
         mechanism="mcar",
-        sampler="auto",
+        sampler: Any = "auto",
         joint=0.5,
         context_drop=0.2,
         n_refreshes=5,
         n_flow_steps=50,
         flow_tolerance=None,
-        n_projections="auto",
+        n_projections: Any = "auto",
         max_iter=5000,
         learning_rate=2e-3,
         batch_size=128,

@@ -1,6 +1,6 @@
 """The general estimator."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sm_estimators.estimators._base import BaseScoreMatching
 from sm_estimators.estimators._constraints import COMMON, DETERMINISTIC, MINIBATCH
@@ -123,12 +123,12 @@ class ScoreMatchingEstimator(BaseScoreMatching):
 
     def __init__(
         self,
-        density="gaussian",
+        density: Any = "gaussian",
         *,
-        objective="auto",
-        missing="auto",
-        mechanism="mcar",
-        sampler="auto",
+        objective: Any = "auto",
+        missing: Any = "auto",
+        mechanism: Any = "mcar",
+        sampler: Any = "auto",
         ridge=None,
         max_iter=None,
         tol=1e-6,
