@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import to_numpy
 from sm_estimators._spec import spec, static
 from sm_estimators._typing import Level, Point
@@ -36,7 +37,6 @@ from sm_estimators.diffusion.training import (
     on_device,
     optimiser,
 )
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 N_SCALES = 18
 """Noise scales between which the teacher takes its steps."""

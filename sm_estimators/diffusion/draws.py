@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sm_estimators._chunks import map_rows
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import cast
 from sm_estimators._typing import PRNGKey
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
@@ -20,7 +21,6 @@ from sm_estimators.diffusion.guidance import AbstractGuidance, Unguided
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.diffusion.samplers import AbstractNoiseSampler
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 MAX_ROWS = 4096
 

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from sm_estimators._chunks import map_rows, rows_within
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import cast
 from sm_estimators.densities.transforms import score_and_curvature
 from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.roles import Roles
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 
 @partial(jax.jit, compiler_options=QUICK_COMPILE)

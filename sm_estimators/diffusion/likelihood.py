@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sm_estimators._chunks import map_rows, rows_within
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import cast
 from sm_estimators._typing import Point, PRNGKey, Scalar
 from sm_estimators.diffusion.backbone import log_densities
@@ -23,7 +24,6 @@ from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.roles import Roles
 from sm_estimators.diffusion.samplers.probability_flow import adaptive
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 
 class Flow(NamedTuple):

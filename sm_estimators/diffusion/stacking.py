@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import lsq_linear
 
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators.diffusion.backbone import KNOTS, alone, hats, posterior
 from sm_estimators.diffusion.denoiser import Model
 from sm_estimators.diffusion.looks import drawn_looks
 from sm_estimators.diffusion.losses import noisy
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 N_LOOKS = 8
 """Looks at every row, each with its noise and with the mirror image of it."""

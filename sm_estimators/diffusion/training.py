@@ -18,6 +18,7 @@ import optax
 from tqdm.auto import tqdm
 
 from sm_estimators._chunks import pad_rows, padded_length
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import to_numpy
 from sm_estimators._spec import spec
 from sm_estimators.diffusion.backbone import alone
@@ -28,7 +29,6 @@ from sm_estimators.diffusion.losses import AbstractDiffusionLoss
 from sm_estimators.diffusion.processes import AbstractProcess
 from sm_estimators.diffusion.stacking import shares_of_mixture
 from sm_estimators.fitting.course import Course
-from sm_estimators.samplers.chains import QUICK_COMPILE
 
 ROUND = 100
 """Steps between two looks at the held-out loss."""

@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from sm_estimators._chunks import row_chunks
+from sm_estimators._compiling import QUICK_COMPILE
 from sm_estimators._precision import cast, to_numpy
 from sm_estimators._typing import Observed, Params, PRNGKey
 from sm_estimators.densities._base import AbstractDensity
 from sm_estimators.densities.transforms import condition
 from sm_estimators.samplers._base import AbstractSampler, Scale
 from sm_estimators.samplers.chains import (
-    QUICK_COMPILE,
     Ensemble,
     count_since,
     dtype_of,
