@@ -42,6 +42,7 @@ numpydoc_class_members_toctree = False
 GALLERY = [
     "plot_oceanbuoys.py",
     "plot_choosing_a_density.py",
+    "plot_noise_conditional.py",
     "plot_mar_and_mcar.py",
     "plot_pipeline.py",
     "plot_exponential_family.py",
