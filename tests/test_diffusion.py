@@ -34,6 +34,7 @@ from sm_estimators.diffusion.denoiser import Denoiser, Model
 from sm_estimators.diffusion.draws import Drawing
 from sm_estimators.diffusion.evaluate import log_densities, scores, scores_and_curvatures
 from sm_estimators.diffusion.likelihood import flow, flow_back
+from sm_estimators.diffusion.networks.sines import sine_and_cosine
 from sm_estimators.diffusion.noise_range import noise_range
 from sm_estimators.diffusion.roles import Roles, draw_roles
 from sm_estimators.missing.mixture_em import Mixture, single
@@ -230,6 +231,16 @@ def test_values_in_absent_columns_change_nothing(network, parameterisation):
         if roles.given.any():
             moved = np.where(roles.given, Z + 1, Z)
             assert not np.allclose(a, scores(denoiser, model, moved, 0.6, many(roles, 4)))
+
+
+def test_sines_and_their_derivatives_are_sines():
+    phase = jnp.linspace(-60.0, 60.0, 2001)
+    exact = np.asarray(phase, float)
+    sine, cosine = sine_and_cosine(phase)
+    np.testing.assert_allclose(sine, np.sin(exact), atol=6e-6)  # float32 knows phases to 4e-6
+    np.testing.assert_allclose(cosine, np.cos(exact), atol=6e-6)
+    second = jax.vmap(jax.grad(jax.grad(lambda p: sine_and_cosine(p)[1])))(phase)
+    np.testing.assert_allclose(second, -np.cos(exact), atol=6e-6)
 
 
 def test_the_losses_are_smallest_at_the_posterior_mean():

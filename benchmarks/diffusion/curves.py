@@ -25,6 +25,7 @@ from sm_estimators import Ancestral, ClassifierFree, Consistency, ProbabilityFlo
 N_ROWS, N_DRAWS, N_REPEATS = 10_000, 4000, 3
 STEPS = (4, 8, 16, 32, 64, 128)
 FEW_STEPS = (1, 2, 4, 8)
+GUIDED_STEPS = (4, 8, 16, 32, 64)
 WEIGHTS = (1.0, 1.5, 2.0, 3.0, 5.0)
 LABELS = np.array(["left", "middle", "right"])
 CENTRES = np.array([[-1.5, 0.0], [0.0, 1.0], [1.5, 0.0]])
@@ -73,7 +74,7 @@ def guidance(max_iter: int) -> Iterator[tuple[float, int, float, float, float, f
     estimator = model(max_iter).fit(X, label)
     print("truth", np.mean(best_guess(truth) == GUIDED), spread(truth))
     for weight in WEIGHTS:
-        for n_steps in STEPS:
+        for n_steps in GUIDED_STEPS:
             how = {} if weight == 1 else {"guidance": ClassifierFree(weight)}
             estimator.set_params(sampler=ProbabilityFlow(n_steps))
             draws, seconds = drawn(estimator, y=GUIDED, **how)

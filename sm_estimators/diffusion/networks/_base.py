@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sm_estimators._typing import Level, Params, Point
+from sm_estimators.diffusion.networks.sines import sine_and_cosine
 from sm_estimators.diffusion.roles import Roles
 
 N_WAVES = 16
@@ -36,7 +37,7 @@ class AbstractNetwork(ABC):
 def waves(log_scale: Level) -> Float[Array, " w"]:
     """Return sines and cosines of the logarithm of the noise scale."""
     frequency = jnp.exp2(jnp.linspace(-3.0, 2.0, N_WAVES)).astype(log_scale.dtype)
-    return jnp.concatenate([jnp.sin(frequency * log_scale), jnp.cos(frequency * log_scale)])
+    return jnp.concatenate(sine_and_cosine(frequency * log_scale))
 
 
 def normalise(h: Float[Array, "... w"]) -> Float[Array, "... w"]:

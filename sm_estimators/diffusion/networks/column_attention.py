@@ -13,6 +13,7 @@ from sm_estimators.diffusion.networks._base import (
     normalise,
     waves,
 )
+from sm_estimators.diffusion.networks.sines import sine_and_cosine
 from sm_estimators.diffusion.roles import Roles
 
 
@@ -105,7 +106,7 @@ class ColumnAttention(AbstractNetwork):
     def _tokens(self, weights: Params, u: Point, roles: Roles):
         """Return the columns as tokens, (d, w)."""
         phase = weights["frequencies"] * u[:, None]
-        values = jnp.concatenate([u[:, None], jnp.sin(phase), jnp.cos(phase)], axis=1)
+        values = jnp.concatenate([u[:, None], *sine_and_cosine(phase)], axis=1)
         seen = (roles.noised | roles.given)[:, None]
         flags = jnp.stack(roles, axis=1).astype(u.dtype)
         written = jnp.einsum("dk,dkw->dw", jnp.where(seen, values, 0.0), weights["value"])

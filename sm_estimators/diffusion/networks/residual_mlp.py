@@ -13,6 +13,7 @@ from sm_estimators.diffusion.networks._base import (
     normalise,
     waves,
 )
+from sm_estimators.diffusion.networks.sines import sine_and_cosine
 from sm_estimators.diffusion.roles import Roles
 
 
@@ -93,6 +94,6 @@ class ResidualMLP(AbstractNetwork):
         """Return the numbers in which the columns are written."""
         phase = weights["frequencies"] * u[:, None]
         seen = (roles.noised | roles.given)[:, None]
-        sines = jnp.where(seen, jnp.concatenate([jnp.sin(phase), jnp.cos(phase)], axis=1), 0.0)
+        sines = jnp.where(seen, jnp.concatenate(sine_and_cosine(phase), axis=1), 0.0)
         flags = [f.astype(u.dtype) for f in roles]
         return jnp.concatenate([u, *flags, jnp.ravel(sines)])
