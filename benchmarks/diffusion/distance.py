@@ -57,10 +57,18 @@ def wasserstein(
         return float(ot.emd2(ot.unif(len(X)), ot.unif(len(Y)), cost, numItermax=10_000_000))
 
 
-def energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
-    """Return √(2 E|X − Y| − E|X − X′| − E|Y − Y′|) of two samples (Székely and Rizzo 2013).
+def squared_energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
+    """Return 2 E|X − Y| − E|X − X′| − E|Y − Y′| of two samples (Székely and Rizzo 2013).
 
-    Equal pairs count, so that it is not negative; draws from the truth then stand above zero.
+    Without bias: of two samples of one distribution it is zero on average, and may be negative.
     """
-    within = pdist(X).mean() * (1 - 1 / len(X)) + pdist(Y).mean() * (1 - 1 / len(Y))
-    return float(np.sqrt(2 * cdist(X, Y).mean() - within))
+    return float(2 * cdist(X, Y).mean() - pdist(X).mean() - pdist(Y).mean())
+
+
+def energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
+    """Return the energy distance of two samples as such, a root that always exists.
+
+    Two samples of one distribution are some way apart: compare with rows of the truth.
+    """
+    within = pdist(X).mean() / len(X) + pdist(Y).mean() / len(Y)
+    return float(np.sqrt(squared_energy_distance(X, Y) + within))
