@@ -115,9 +115,9 @@ def draw_curves(guided: list, fast: list) -> None:
         middle.plot(spreads[-1], shares[-1], marker="o", label=f"weight {weight:g}")
     left.set(xscale="log", xlabel=f"seconds for {N_DRAWS} rows", ylabel="energy distance × 1000")
     left.set_title("guidance: distance to the label's rows", loc="left", fontsize=10)
-    left.legend(frameon=False, fontsize=8)
     middle.set(xlabel="standard deviation", ylabel=f"share with best guess “{GUIDED}”")
     middle.set_title("guidance: typical against diverse", loc="left", fontsize=10)
+    middle.legend(frameon=False, fontsize=8, loc="lower left")
     for name in dict.fromkeys(row[0] for row in fast if row[1]):
         _, _, seconds, distances = zip(*(row for row in fast if row[0] == name), strict=True)
         right.plot(seconds, distances, marker="o", markersize=3, label=name)
