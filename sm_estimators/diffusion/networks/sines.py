@@ -1,7 +1,7 @@
 """Sine and cosine, quickly.
 
-XLA computes them on CPUs one number at a time, which is most of the time of a training step with
-many columns. A polynomial is computed eight at a time.
+XLA's own, on CPUs, are a third to half of the time of a training step with 128 columns (measured);
+polynomials are a small part of it.
 """
 
 from math import factorial
