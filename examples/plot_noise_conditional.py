@@ -34,7 +34,7 @@ print(f"on the outer ring: {np.mean(np.hypot(*rows.T) > 1.75):.2f} of the draws"
 # ------------------------------
 # The log-density is normalised: over the plane it integrates to one. On the right, the second
 # column is missing and the first is 0.5: the imputations find the four places where the line
-# crosses the rings, in the right proportions.
+# crosses the rings, in nearly the right proportions.
 
 axis = np.linspace(-3.4, 3.4, 61)
 grid = np.column_stack([a.ravel() for a in np.meshgrid(axis, axis)])

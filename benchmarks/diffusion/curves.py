@@ -84,7 +84,7 @@ def guidance(max_iter: int) -> Iterator[tuple[float, int, float, float, float, f
 
 
 def few_steps(max_iter: int) -> Iterator[tuple[str, int, float, float]]:
-    """Yield sampler, evaluations, seconds and distance to the truth, on the rings."""
+    """Yield sampler, steps, seconds and distance to the truth, on the rings."""
     rng = np.random.default_rng(0)
     design = DESIGNS["rings"]
     X, truth = design.draw(rng, N_ROWS), design.draw(rng, N_DRAWS)
@@ -105,7 +105,7 @@ def few_steps(max_iter: int) -> Iterator[tuple[str, int, float, float]]:
 
 
 def draw_curves(guided: list, fast: list) -> None:
-    """Write both pictures."""
+    """Draw both studies, side by side."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
     for weight in WEIGHTS:
         _, _, seconds, distances, shares, spreads = zip(
@@ -153,13 +153,14 @@ def main(
 {describe("jax", "numpy", "scikit-learn")}
 
 Energy distances between {N_DRAWS} draws and as many fresh rows of the truth, means of {N_REPEATS}
-sets of draws, and the seconds by the clock for one set, after compilation. Rings, {N_ROWS} rows:
+sets of draws, and the seconds by the clock for one set, after compilation. A step takes one
+evaluation of the network, of the probability flow two. Rings, {N_ROWS} rows:
 
-{markdown_table(["sampler", "evaluations", "seconds", "energy distance × 1000"], of_steps)}
+{markdown_table(["sampler", "steps", "seconds", "energy distance × 1000"], of_steps)}
 
 Classifier-free guidance towards one of three labels whose rows overlap: the distance to the rows
 of the label, the share of draws that the truth would guess to be of the label, and their standard
-deviation. Weight 1 is the model itself, at one evaluation per step; others take two.
+deviation. Weight 1 is the model itself; other weights take twice the evaluations.
 
 {
         markdown_table(

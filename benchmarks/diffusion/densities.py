@@ -13,15 +13,20 @@ from sm_estimators import ResidualMLP, ScoreDiffusion, VarianceExploding
 N_DRAWS = 10_000
 
 
-def model(max_iter: int) -> ScoreDiffusion:
-    """Return the model that is compared: trained for densities alone, and for finer structure."""
+def model(max_iter: int, *, sharp: bool = False) -> ScoreDiffusion:
+    """Return the model that is compared: trained for densities alone, and for finer structure.
+
+    ``sharp`` is for edges: no mixture, more frequencies, and no early stopping.
+    """
+    edges = {"n_components": 1, "n_iter_no_change": 1000} if sharp else {}
     return ScoreDiffusion(
-        ResidualMLP(),
+        ResidualMLP(n_frequencies=16 if sharp else 4),
         process=VarianceExploding(centre=0.3),
         joint=1.0,
         max_iter=max_iter,
         batch_size=256,
         random_state=0,
+        **edges,
     )
 
 
@@ -34,13 +39,15 @@ def integral(estimator: ScoreDiffusion, X: np.ndarray) -> float:
     return float(np.exp(estimator.score_samples(grid)).sum() * cell)
 
 
-def likelihoods(design: Design, n: int, max_iter: int, *, peers: bool) -> list[list[str]]:
+def likelihoods(
+    design: Design, n: int, max_iter: int, *, peers: bool, sharp: bool
+) -> list[list[str]]:
     """Return, per method, how far the held-out log-likelihood is below the truth."""
     rng = np.random.default_rng(0)
     X, test = design.draw(rng, n), design.draw(rng, N_DRAWS)
     truth = design.log_density(test)
     with stopwatch() as taken:
-        estimator = model(max_iter).fit(X)
+        estimator = model(max_iter, sharp=sharp).fit(X)
     found = [("ScoreDiffusion", estimator.score_samples(test), taken.cpu)]
     if peers:
         for fit in (fit_kde, fit_mixture, fit_flow):
@@ -71,13 +78,14 @@ def main(
     n: Annotated[int, typer.Option(help="Training rows.")] = 10_000,
     max_iter: Annotated[int, typer.Option(help="Steps of training.")] = 6000,
     peers: Annotated[bool, typer.Option(help="Fit the peers too.")] = True,
+    sharp: Annotated[bool, typer.Option(help="Train for edges.")] = False,
     output: Annotated[str, typer.Option(help="Name of the result.")] = "diffusion_densities.md",
 ) -> None:
     """Measure and write the table."""
     rows = [
         row
         for name in designs.split(",")
-        for row in likelihoods(DESIGNS[name], n, max_iter, peers=peers)
+        for row in likelihoods(DESIGNS[name], n, max_iter, peers=peers, sharp=sharp)
     ]
     header = ["design (rows)", "method", "nats below truth", "mean absolute", "integral", "CPU s"]
     text = f"""# Densities of noise-conditional models

@@ -10,27 +10,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from benchmarks.diffusion.mode_weights import SAMPLERS
 from benchmarks.machine import describe, markdown_table, save
-from sm_estimators import (
-    Ancestral,
-    AnnealedLangevin,
-    NoiseConditionalScore,
-    PredictorCorrector,
-    ProbabilityFlow,
-    ReverseSDE,
-    ScoreDiffusion,
-)
+from sm_estimators import NoiseConditionalScore, ScoreDiffusion
 
 MEAN = np.array([1.0, -2.0, 0.5])
 COVARIANCE = np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.2], [-0.3, 0.2, 0.5]])
 N_ROWS, N_DRAWS = 10_000, 4000
-SAMPLERS = {
-    "probability flow": ProbabilityFlow(),
-    "ancestral": Ancestral(200),
-    "reverse SDE": ReverseSDE(),
-    "predictor-corrector": PredictorCorrector(),
-    "annealed Langevin": AnnealedLangevin(),
-}
 PROCESSES = ("variance_exploding", "variance_preserving", "sub_variance_preserving")
 TIMED = ("reverse SDE", "predictor-corrector")
 """Samplers whose steps depend on more of a process than its noise scales."""
