@@ -44,7 +44,7 @@ def regression(estimator, x):
 
 def test_means_are_regressions():
     X = table()
-    imputer = ScoreMatchingImputer().fit(X)
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
     filled = imputer.transform(X)
     np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
     expected = np.concatenate([regression(imputer.estimator_, x) for x in X])
@@ -53,7 +53,7 @@ def test_means_are_regressions():
 
 def test_rows_do_not_know_their_neighbours():
     X, new = table(), table(40, seed=1)
-    imputer = ScoreMatchingImputer().fit(X)
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
     order = np.random.default_rng(0).permutation(len(new))
     together = imputer.transform(new)
     np.testing.assert_allclose(imputer.transform(new[order]), together[order], rtol=1e-12)
@@ -63,7 +63,7 @@ def test_rows_do_not_know_their_neighbours():
 def test_an_empty_row_gets_the_means():
     X = np.vstack([table(), np.full(3, np.nan)])
     with pytest.warns(UserWarning, match="1 of 61 rows"):
-        imputer = ScoreMatchingImputer().fit(X)
+        imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
     np.testing.assert_allclose(imputer.transform(X)[-1], imputer.estimator_.location_)
     draws = imputer.impute(X[-1:].repeat(4000, axis=0), random_state=0)[0]
     standard = (draws - imputer.estimator_.location_).mean(axis=0)
@@ -73,7 +73,7 @@ def test_an_empty_row_gets_the_means():
 
 def test_draws_vary_as_much_as_the_table_leaves_open():
     x = np.array([[0.5, np.nan, np.nan]]).repeat(20_000, axis=0)
-    imputer = ScoreMatchingImputer(strategy="draw").fit(table(500))
+    imputer = ScoreMatchingImputer(engine="gaussian", strategy="draw").fit(table(500))
     draws, S = imputer.transform(x), imputer.estimator_.covariance_
     open_to = S[1:, 1:] - np.outer(S[1:, 0], S[0, 1:]) / S[0, 0]
     # The standard error of a variance estimated from n draws is its √(2/n)-th part.
@@ -100,11 +100,11 @@ def test_means_by_chains():
 
 def test_seeds():
     X = table()
-    drawn = ScoreMatchingImputer(strategy="draw").fit(X)
+    drawn = ScoreMatchingImputer(engine="gaussian", strategy="draw").fit(X)
     np.testing.assert_array_equal(drawn.transform(X), drawn.transform(X))
-    other = ScoreMatchingImputer(strategy="draw", random_state=1).fit(X)
+    other = ScoreMatchingImputer(engine="gaussian", strategy="draw", random_state=1).fit(X)
     assert (other.transform(X) != drawn.transform(X)).any()
-    afresh = ScoreMatchingImputer(strategy="draw", random_state=None).fit(X)
+    afresh = ScoreMatchingImputer(engine="gaussian", strategy="draw", random_state=None).fit(X)
     assert (afresh.transform(X) != afresh.transform(X)).any()
     np.testing.assert_array_equal(drawn.impute(X, random_state=2), drawn.impute(X, random_state=2))
     assert (drawn.impute(X) != drawn.impute(X)).any()
@@ -112,7 +112,7 @@ def test_seeds():
 
 def test_shapes_of_imputations():
     X = table()
-    imputer = ScoreMatchingImputer().fit(X)
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
     tables = imputer.impute(X[:7], n_imputations=5, random_state=0)
     assert tables.shape == (5, 7, 3)
     assert np.isfinite(tables).all()
@@ -157,7 +157,7 @@ def assert_only_holes_changed(filled, given):
 def test_data_frames_keep_everything(strategy):
     frame = mixed_frame()
     before = frame.copy(deep=True)
-    imputer = ScoreMatchingImputer(strategy=strategy)
+    imputer = ScoreMatchingImputer(engine="gaussian", strategy=strategy)
     assert_only_holes_changed(imputer.fit_transform(frame), frame)
     pd.testing.assert_frame_equal(frame, before)
     for filled in imputer.impute(frame, 3, random_state=0):
@@ -171,13 +171,13 @@ def test_whole_numbers_stay_in_range():
     frame.loc[len(frame)] = [pd.NA, 9999.0]
     frame.loc[len(frame)] = [pd.NA, -9999.0]
     frame["byte"] = frame["byte"].astype("UInt8")
-    filled = ScoreMatchingImputer().fit(frame[:-2]).transform(frame)
+    filled = ScoreMatchingImputer(engine="gaussian").fit(frame[:-2]).transform(frame)
     assert filled["byte"].tolist()[-2:] == [255, 0]
 
 
 def test_columns_named_by_numbers():
     frame = pd.DataFrame(table(), columns=[3, 1, 2])
-    imputer = ScoreMatchingImputer().fit(frame)
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(frame)
     assert_only_holes_changed(imputer.transform(frame), frame)
     assert not hasattr(imputer, "feature_names_in_")
 
@@ -185,7 +185,7 @@ def test_columns_named_by_numbers():
 def test_outputs():
     X, names = table(), ["a", "b", "c"]
     frame = pd.DataFrame(X, columns=names, index=np.arange(60)[::-1])
-    imputer = ScoreMatchingImputer().fit(frame)
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(frame)
     assert imputer.get_feature_names_out().tolist() == names
     with pytest.raises(ValueError, match="input_features is not equal"):
         imputer.get_feature_names_out(["a", "b", "z"])
@@ -193,7 +193,7 @@ def test_outputs():
     as_frame = imputer.set_output(transform="pandas").transform(frame)
     pd.testing.assert_frame_equal(as_frame, by_default)
     assert_only_holes_changed(as_frame, frame)
-    unnamed = ScoreMatchingImputer().fit(X).set_output(transform="pandas").transform(X)
+    unnamed = ScoreMatchingImputer(engine="gaussian").fit(X).set_output(transform="pandas").transform(X)
     assert list(unnamed.columns) == ["x0", "x1", "x2"]
     back = clone(imputer).set_output(transform="default").fit(X).transform(X)
     np.testing.assert_array_equal(back, unnamed)
@@ -203,7 +203,7 @@ def test_nothing_missing():
     X = np.random.default_rng(0).normal(size=(40, 3))
     for given in (X, pd.DataFrame(X)):
         for strategy in ("mean", "draw"):
-            filled = ScoreMatchingImputer(strategy=strategy).fit_transform(given)
+            filled = ScoreMatchingImputer(engine="gaussian", strategy=strategy).fit_transform(given)
             np.testing.assert_array_equal(filled, given)
             assert filled is not given
 
@@ -218,9 +218,9 @@ def labelled():
 
 def test_in_a_pipeline():
     X, y = labelled()
-    pipeline = make_pipeline(ScoreMatchingImputer(), StandardScaler(), LogisticRegression())
+    pipeline = make_pipeline(ScoreMatchingImputer(engine="gaussian"), StandardScaler(), LogisticRegression())
     assert pipeline.fit(X, y).score(X, y) > 0.8  # guessing the larger class: about one half
-    by_hand = StandardScaler().fit_transform(ScoreMatchingImputer().fit_transform(X))
+    by_hand = StandardScaler().fit_transform(ScoreMatchingImputer(engine="gaussian").fit_transform(X))
     np.testing.assert_allclose(pipeline[:-1].transform(X), by_hand)
 
 

@@ -1,79 +1,145 @@
-"""Imputation inside pipelines."""
+"""Imputation of tables with columns of any kind, inside and outside of pipelines."""
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from sm_estimators.estimators._table import read_table, refill
-from sm_estimators.estimators._table_density import TableDensity, seed_of
-from sm_estimators.estimators.gaussian import GaussianScoreMatching
+from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
+from sm_estimators.estimators._table import read_table, read_weights, refuse_few_rows
+from sm_estimators.estimators._table_density import TableDensity, positive_count, seed_of
+from sm_estimators.estimators._warnings import warn_empty_rows, warn_never_together
+from sm_estimators.tables import TableCodec
+
+NUMBERS = ("numeric", "integer")
+UNORDERED = ("nominal", "boolean")
 
 
 class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Fill holes in from a density fitted by score matching.
+    """Fill the holes of a table with columns of any kind.
+
+    A DataFrame may hold numbers, whole numbers, flags, ordered and unordered categories, text with
+    few values, and times; what comes back has its columns, order, index and dtypes, and draws
+    are values that were seen. Everything is valid when values are missing at random (MAR): what
+    was seen of a row may decide what is missing from it.
 
     Parameters
     ----------
     estimator : score-matching estimator, optional
-        The density; ``GaussianScoreMatching()`` by default.
+        A density to impute from, in place of an ``engine``. Columns that are not numbers
+        enter it as indicators and z-scores.
+    engine : {"auto", "gaussian", "score"}, default="auto"
+        What the conditional of a hole is:
+
+        - "auto": a chain of conditionals, one for each column given all others. Each is a mixture
+          of a regression, by a Gaussian fitted to the whole table, and of randomised trees whose
+          leaves hold seen values, with the shares that predict best where neither has seen the
+          row (``shares_``). Trees and draws alternate, so that trees learn from completed rows.
+        - "gaussian": ``GaussianScoreMatching(mechanism="mar")``, exact and quick.
+        - "score": ``ScoreDiffusion()``, a network of scores at all noise scales.
     strategy : {"mean", "draw"}, default="mean"
-        What ``transform`` writes into a hole: its conditional mean, best by squared error, or one
-        draw, which keeps variances and correlations. Means understate both.
-    n_draws : int, default=20
+        What ``transform`` writes into a hole: its conditional mean (for categories and flags the
+        most probable level), best by squared error, or one draw, which keeps variances and
+        correlations. Means understate both, and means of whole numbers need not be whole unless
+        the dtype says so.
+    column_types : mapping, optional
+        Kinds of columns that should not be inferred: see :class:`~sm_estimators.tables.TableCodec`.
+    bounds : mapping, optional
+        Pairs (lower, upper) by column that means are clipped into, and seen values must be in.
+    n_draws : int, default=40
         Draws averaged for a mean that has no closed form. Such a mean, like any draw, changes
         within its random error when the same row comes at another place of the table.
+    max_samples : int, default=20000
+        Rows, chosen at random, that "auto" learns from at most. All rows are filled.
     random_state : int, RandomState instance or None, default=0
-        Of draws. With an integer, equal tables are transformed equally.
+        Of the fit and of draws. With an integer, equal tables are transformed equally.
 
     Attributes
     ----------
     estimator_ : score-matching estimator
-        The fitted density.
+        The fitted density; not with ``engine="auto"``.
+    shares_ : DataFrame of shape (n_features, 2)
+        With ``engine="auto"``: shares of "gaussian" and "trees" in the draws of every column.
+    mean_shares_ : DataFrame of shape (n_features, 2)
+        The same for means.
+    columns_ : tuple of Column
+        What each column was taken for.
     n_features_in_ : int
         Columns.
     feature_names_in_ : ndarray of str
         Their names, for a DataFrame with string names.
 
+    References
+    ----------
+    van Buuren (2007), Multiple imputation of discrete and continuous data by fully conditional
+    specification. Doove, van Buuren and Dusseldorp (2014), Recursive partitioning for missing data
+    imputation in the presence of interaction effects.
+
     Examples
     --------
-    >>> import numpy as np
+    >>> import numpy as np, pandas as pd
     >>> from sm_estimators import ScoreMatchingImputer
     >>> X = np.array([[1.0, 2.0], [2.0, 4.1], [3.0, 5.9], [4.0, np.nan]])
-    >>> ScoreMatchingImputer().fit_transform(X)[3].round(1)
+    >>> ScoreMatchingImputer(engine="gaussian").fit_transform(X)[3].round(1)
     array([4. , 7.9])
+    >>> pets = pd.DataFrame({"kind": ["cat", "dog"] * 30, "weight": [4.0, 20.0] * 30})
+    >>> pets.loc[0, "kind"] = None
+    >>> ScoreMatchingImputer().fit_transform(pets).loc[0, "kind"]
+    'cat'
     """
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [TableDensity, None],
+        "engine": [StrOptions({"auto", "gaussian", "score"})],
         "strategy": [StrOptions({"mean", "draw"})],
+        "column_types": [dict, None],
+        "bounds": [dict, None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "max_samples": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, strategy="mean", n_draws=20, random_state=0):
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        engine="auto",
+        strategy="mean",
+        column_types=None,
+        bounds=None,
+        n_draws=40,
+        max_samples=20000,
+        random_state=0,
+    ):
         self.estimator = estimator
+        self.engine = engine
         self.strategy = strategy
+        self.column_types = column_types
+        self.bounds = bounds
         self.n_draws = n_draws
+        self.max_samples = max_samples
         self.random_state = random_state
 
     def __sklearn_tags__(self):
-        """Declare that NaN is welcome."""
+        """Declare that NaN and categories are welcome."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
-        """Fit the density.
+        """Learn what holes could have held.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Numbers; NaN where nothing was seen.
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The table with holes: NaN, None, ``pd.NA`` or ``pd.NaT``.
         y : ignored
             For the scikit-learn API.
         sample_weight : array-like of shape (n_samples,), optional
@@ -83,20 +149,97 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         -------
         self : object
             The fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            For a column without any seen value, fewer than two rows, infinities, text that looks
+            like identifiers, and ``column_types`` or ``bounds`` that do not fit the table.
         """
-        read_table(self, X, reset=True)
-        given = GaussianScoreMatching() if self.estimator is None else self.estimator
-        estimator: Any = clone(given)
-        self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
+        self._codec = TableCodec(types=self.column_types, bounds=self.bounds)
+        values, observed = self._read(X, reset=True)
+        self.columns_ = self._codec.columns
+        weight = read_weights(sample_weight, values)
+        counts = observed.any(axis=1) & (weight > 0)
+        refuse_few_rows(counts, counts, "imputation")
+        if self.estimator is None and self.engine == "auto":
+            warn_empty_rows(observed)
+            warn_never_together(observed)
+            self._fit_chain(values[counts], observed[counts], weight[counts])
+        else:
+            self._fit_density(X, values, observed, sample_weight)
         return self
+
+    def _fit_chain(self, values: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> None:
+        """Learn the conditionals of all columns."""
+        from sm_estimators.conditionals import EXPERTS, fit_chain
+
+        rng = np.random.default_rng(seed_of(self.random_state))
+        rows = np.arange(len(values))
+        if len(rows) > self.max_samples:
+            rows = sample_rows(rng, observed, self.max_samples)
+        nominal = np.array([column.kind in UNORDERED for column in self.columns_])
+        chain = fit_chain(rng, values[rows], observed[rows], nominal, weight=weight[rows])
+        self._filler = ChainFiller(chain)
+        names = [column.name for column in self.columns_]
+        draws, means = (
+            [getattr(law, s) for law in chain.laws] for s in ("draw_shares", "mean_shares")
+        )
+        self.shares_ = pd.DataFrame(draws, index=names, columns=list(EXPERTS))
+        self.mean_shares_ = pd.DataFrame(means, index=names, columns=list(EXPERTS))
+
+    def _fit_density(self, X, values: np.ndarray, observed: np.ndarray, sample_weight) -> None:
+        """Fit a density to the table, or to its coordinates where there are other than numbers."""
+        from sm_estimators.conditionals.coordinates import learn_coordinates
+        from sm_estimators.conditionals.widened import widened
+
+        estimator = self._density()
+        coordinates = None
+        if any(column.kind not in NUMBERS for column in self.columns_):
+            nominal = np.array([column.kind in UNORDERED for column in self.columns_])
+            weight = np.ones(len(values))
+            coordinates = learn_coordinates(values, observed, nominal, weight)
+            wide, seen = widened(coordinates, values, observed)
+            X = np.where(seen, wide, np.nan)
+        self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
+        self._filler = DensityFiller(self.estimator_, coordinates)
+
+    def _density(self) -> Any:
+        """Return the unfitted density."""
+        from sm_estimators.estimators.gaussian import GaussianScoreMatching
+        from sm_estimators.estimators.score_diffusion import ScoreDiffusion
+
+        if self.estimator is not None:
+            if self.engine != "auto":
+                raise ValueError(
+                    f"`engine={self.engine!r}` names a density, but `estimator` is one already: "
+                    f"{self.estimator!r}. Give one of the two."
+                )
+            return clone(self.estimator)
+        if self.engine == "gaussian":
+            return GaussianScoreMatching(mechanism="mar")
+        return ScoreDiffusion(random_state=self.random_state)
+
+    def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the coordinates of a table and what was seen of it."""
+        if not isinstance(X, pd.DataFrame):
+            X = read_table(self, X, reset=reset)[0]
+        elif all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes):
+            read_table(self, X, reset=reset)
+        else:
+            _check_feature_names(self, X, reset=reset)
+            _check_n_features(self, X, reset=reset)
+        if reset:
+            self._codec.fit(X)
+        return self._codec.encode(X)
 
     def transform(self, X):
         """Fill the holes of every row, in or out of the fitted table.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; NaN where nothing was seen.
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows with holes.
 
         Returns
         -------
@@ -105,27 +248,27 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             dtypes.
         """
         check_is_fitted(self)
-        values, observed = read_table(self, X, reset=False)
-        return refill(X, observed, self._fill(values, observed))
+        values, observed = self._read(X, reset=False)
+        seed = seed_of(self.random_state)
+        if self.strategy == "draw":
+            filled = self._filler.complete(values, observed, n_tables=1, seed=seed)[0]
+        else:
+            filled = self._filler.means(values, observed, n_draws=self.n_draws, seed=seed)
+        return self._written(X, filled, rounded=False)
 
-    def _fill(self, X: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        """Return the table with means or draws in its holes."""
-        estimator = self.estimator_
-        if self.strategy == "mean" and (means := estimator._means(X, observed)) is not None:
-            return means
-        n_draws = self.n_draws if self.strategy == "mean" else 1
-        tables = estimator._completions(
-            X, observed, n_imputations=n_draws, seed=seed_of(self.random_state)
-        )
-        return np.where(observed, X, tables.mean(axis=0))
+    def _written(self, X, filled: np.ndarray, *, rounded: bool):
+        """Return the table with coordinates in its holes."""
+        if isinstance(X, pd.DataFrame):
+            return self._codec.fill(X, filled, rounded=rounded)
+        return self._codec.fill(np.asarray(X, dtype=np.float64), filled, rounded=rounded)
 
     def impute(self, X, n_imputations=1, *, random_state=None):
         """Draw several completed tables, whatever ``strategy`` is.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; NaN where nothing was seen.
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows with holes.
         n_imputations : int, default=1
             Completed tables to draw.
         random_state : int, RandomState instance or None, default=None
@@ -134,7 +277,84 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         tables : ndarray of shape (n_imputations, n_samples, n_features), or list of DataFrame
-            As the estimators' ``impute``.
+            Seen values are returned bit for bit. For a DataFrame, a list of them with the same
+            columns, order, index and dtypes.
         """
+        tables = self._tables(X, n_imputations, random_state)
+        rounded = self.estimator is None and self.engine == "auto"
+        written = [self._written(X, table, rounded=rounded) for table in tables]
+        return written if isinstance(X, pd.DataFrame) else np.stack(written)
+
+    def _tables(self, X, n_imputations, random_state) -> np.ndarray:
+        """Return completed tables of coordinates, (m, n, d)."""
         check_is_fitted(self)
-        return self.estimator_.impute(X, n_imputations, random_state=random_state)
+        n_tables = positive_count("n_imputations", n_imputations)
+        values, observed = self._read(X, reset=False)
+        return self._filler.complete(
+            values, observed, n_tables=n_tables, seed=seed_of(random_state)
+        )
+
+    def quantiles(
+        self, X, q: Sequence[float] = (0.05, 0.5, 0.95), *, n_imputations=100, random_state=None
+    ):
+        """Return quantiles of what every hole could have held.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows with holes.
+        q : sequence of float, default=(0.05, 0.5, 0.95)
+            Probabilities.
+        n_imputations : int, default=100
+            Draws they are taken from.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at every call.
+
+        Returns
+        -------
+        tables : ndarray of shape (len(q), n_samples, n_features), or list of DataFrame
+            One table for each probability, seen values where there were some. Holes of columns
+            without an order stay holes.
+        """
+        tables = np.quantile(self._tables(X, n_imputations, random_state), q, axis=0)
+        tables[:, :, [column.kind in UNORDERED for column in self.columns_]] = np.nan
+        written = [self._written(X, table, rounded=False) for table in tables]
+        return written if isinstance(X, pd.DataFrame) else np.stack(written)
+
+    def standard_deviations(self, X, *, n_imputations=50, random_state=None):
+        """Return how uncertain every cell is after imputation.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows with holes.
+        n_imputations : int, default=50
+            Draws they are computed from, at least 2.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at every call.
+
+        Returns
+        -------
+        deviations : ndarray or DataFrame of float, shape (n_samples, n_features)
+            Standard deviations of the draws, in the units of the column, seconds for times; 0
+            where a value was seen. For columns without an order, the probability that the most
+            frequent draw is wrong.
+        """
+        tables = self._tables(X, max(n_imputations, 2), random_state)
+        deviations = tables.std(axis=0, ddof=1)
+        for j, column in enumerate(self.columns_):
+            if column.kind in UNORDERED:
+                same = [
+                    (tables[:, :, j] == level).mean(axis=0) for level in np.unique(tables[..., j])
+                ]
+                deviations[:, j] = 1 - np.max(same, axis=0)
+        if isinstance(X, pd.DataFrame):
+            return pd.DataFrame(deviations, index=X.index, columns=X.columns)
+        return deviations
+
+
+def sample_rows(rng: np.random.Generator, observed: np.ndarray, n: int) -> np.ndarray:
+    """Return ``n`` rows at random, and one where each column was seen."""
+    rows = rng.choice(len(observed), n, replace=False)
+    unseen = np.flatnonzero(~observed[rows].any(axis=0))
+    return np.union1d(rows, [np.argmax(observed[:, j]) for j in unseen]).astype(int)
