@@ -70,7 +70,16 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _FOLDERS = tuple(home for home in _HOMES if "." not in home)
-_SUBPACKAGES = (*_FOLDERS, "datasets", "missingness", "plotting")
+_SUBPACKAGES = (
+    *_FOLDERS,
+    "datasets",
+    "judging",
+    "missingness",
+    "plotting",
+    "pooling",
+    "reporting",
+    "tables",
+)
 
 __all__ = sorted(_HOME_OF)
 

@@ -193,7 +193,9 @@ def test_outputs():
     as_frame = imputer.set_output(transform="pandas").transform(frame)
     pd.testing.assert_frame_equal(as_frame, by_default)
     assert_only_holes_changed(as_frame, frame)
-    unnamed = ScoreMatchingImputer(engine="gaussian").fit(X).set_output(transform="pandas").transform(X)
+    unnamed = (
+        ScoreMatchingImputer(engine="gaussian").fit(X).set_output(transform="pandas").transform(X)
+    )
     assert list(unnamed.columns) == ["x0", "x1", "x2"]
     back = clone(imputer).set_output(transform="default").fit(X).transform(X)
     np.testing.assert_array_equal(back, unnamed)
@@ -218,9 +220,13 @@ def labelled():
 
 def test_in_a_pipeline():
     X, y = labelled()
-    pipeline = make_pipeline(ScoreMatchingImputer(engine="gaussian"), StandardScaler(), LogisticRegression())
+    pipeline = make_pipeline(
+        ScoreMatchingImputer(engine="gaussian"), StandardScaler(), LogisticRegression()
+    )
     assert pipeline.fit(X, y).score(X, y) > 0.8  # guessing the larger class: about one half
-    by_hand = StandardScaler().fit_transform(ScoreMatchingImputer(engine="gaussian").fit_transform(X))
+    by_hand = StandardScaler().fit_transform(
+        ScoreMatchingImputer(engine="gaussian").fit_transform(X)
+    )
     np.testing.assert_allclose(pipeline[:-1].transform(X), by_hand)
 
 
@@ -248,3 +254,141 @@ def test_any_density_and_weights():
         repeated = ScoreMatchingImputer(estimator).fit(np.repeat(X, weight, axis=0))
     assert not hasattr(estimator, "params_")
     np.testing.assert_allclose(imputer.transform(X), repeated.transform(X), rtol=1e-6)
+
+
+# --- columns of any kind, by the chain of conditionals -------------------------------------------
+
+
+def everything(n=80, seed=0):
+    """Return a data frame of every kind of column, with holes, in which columns depend."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    level = np.digitize(x, [-0.5, 0.5])
+    frame = pd.DataFrame(
+        {
+            "real": x,
+            "single": (2 * x + rng.normal(size=n)).astype(np.float32),
+            "whole": pd.array(np.round(10 * x).astype(int), dtype="Int64"),
+            "flag": pd.array(x > 0, dtype="boolean"),
+            "town": np.array(["Oslo", "Rio", "Ulm"])[level],
+            "size": pd.Categorical.from_codes(level, ["S", "M", "L"], ordered=True),
+            "kind": pd.Categorical.from_codes(level, ["a", "b", "c"]),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(np.round(50 * x), unit="D"),
+        },
+        index=rng.permutation(n),
+    )
+    holes = rng.random(frame.shape) < 0.2
+    for j in range(frame.shape[1]):
+        frame.isetitem(j, frame.iloc[:, j].mask(holes[:, j]))
+    return frame
+
+
+def same_where_seen(filled, given):
+    assert filled.index.equals(given.index)
+    pd.testing.assert_series_equal(filled.dtypes, given.dtypes)
+    assert not filled.isna().any(axis=None)
+    for name in given:
+        seen = given[name].notna()
+        pd.testing.assert_series_equal(filled[name][seen], given[name][seen], check_exact=True)
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+@pytest.mark.parametrize("strategy", ["mean", "draw"])
+def test_every_kind_of_column_comes_back(engine, strategy):
+    frame = everything()
+    before = frame.copy(deep=True)
+    imputer = ScoreMatchingImputer(engine=engine, strategy=strategy)
+    same_where_seen(imputer.fit_transform(frame), frame)
+    pd.testing.assert_frame_equal(frame, before)
+    drawn = imputer.impute(frame, 2, random_state=0)
+    for filled in drawn:
+        same_where_seen(filled, frame)
+        assert set(filled["whole"]) <= set(frame["whole"].dropna())
+        assert set(filled["day"]) <= set(frame["day"].dropna())
+    same_where_seen(imputer.transform(frame.iloc[5:9]), frame.iloc[5:9])
+    again = imputer.impute(frame, 2, random_state=0)[1]
+    pd.testing.assert_frame_equal(again, drawn[1])
+
+
+def test_categories_follow_the_other_columns():
+    frame = everything(300)
+    filled = ScoreMatchingImputer().fit_transform(frame)
+    rest = frame[["real", "whole", "town", "size"]].notna().all(axis=1)
+    holes = frame["kind"].isna() & rest
+    expected = filled["size"][holes].map({"S": "a", "M": "b", "L": "c"}).astype(str)
+    # The size says the kind outright; guessing would be right in less than half of the rows.
+    assert (filled["kind"][holes].astype(str) == expected).mean() > 0.9
+
+
+def test_uncertainty_of_cells():
+    frame = everything()
+    imputer = ScoreMatchingImputer().fit(frame)
+    deviations = imputer.standard_deviations(frame, random_state=0)
+    seen = frame.notna()
+    assert (deviations.to_numpy()[seen] == 0).all()
+    assert deviations.index.equals(frame.index)
+    assert (deviations[["town", "kind", "flag"]].to_numpy() <= 1).all()
+    assert (deviations["day"][frame["day"].isna()] > 86400 / 50).mean() > 0.9  # seconds
+    low, middle, high = imputer.quantiles(frame, random_state=0)
+    for name in ("real", "single", "whole", "day", "size"):
+        codes = [t[name].cat.codes if name == "size" else t[name] for t in (low, middle, high)]
+        assert (codes[0] <= codes[1]).all()
+        assert (codes[1] <= codes[2]).all()
+    assert low["kind"].isna().equals(frame["kind"].isna())
+    with pytest.raises(ValueError, match="Quantiles must be in the range"):
+        imputer.quantiles(frame, [1.5])
+
+
+def test_intervals_of_cells_cover():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([1, -2, 0], COVARIANCE, 600)
+    holes = rng.random(X.shape) < 0.2
+    holes[holes.all(axis=1)] = False
+    given = np.where(holes, np.nan, X)
+    imputer = ScoreMatchingImputer().fit(given)
+    low, high = imputer.quantiles(given, [0.05, 0.95], random_state=0)
+    inside = ((low <= X) & (high >= X))[holes]
+    # .9 with a standard error of √(.09 / 360) = .016; quantiles of 100 draws are .01 too narrow.
+    assert abs(inside.mean() - 0.89) < 4 * 0.016
+
+
+def test_shares_are_reported():
+    frame = everything()
+    imputer = ScoreMatchingImputer().fit(frame)
+    for shares in (imputer.shares_, imputer.mean_shares_):
+        assert list(shares.index) == list(frame.columns)
+        assert list(shares.columns) == ["gaussian", "trees"]
+        np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert [column.kind for column in imputer.columns_][3:6] == ["boolean", "nominal", "ordinal"]
+
+
+def test_kinds_and_bounds_can_be_stated():
+    frame = pd.DataFrame({"code": [1, 2, 3] * 20, "x": np.arange(60.0)})
+    frame.loc[::7, "code"] = np.nan
+    imputer = ScoreMatchingImputer(column_types={"code": "nominal"}, bounds={"x": (0, None)})
+    filled = imputer.fit_transform(frame)
+    assert set(filled["code"]) <= {1, 2, 3}
+    frame.loc[0, "x"] = -1.0
+    with pytest.raises(ValueError, match="widen the bounds"):
+        imputer.fit(frame)
+
+
+def test_part_of_a_long_table_is_enough_to_learn_from():
+    X = np.random.default_rng(0).multivariate_normal([1, -2, 0], COVARIANCE, 900)
+    X[::3, 0] = np.nan
+    filled = ScoreMatchingImputer(max_samples=200).fit_transform(X)
+    assert np.isfinite(filled).all()
+
+
+def test_new_levels_and_other_columns_are_refused():
+    frame = everything()
+    imputer = ScoreMatchingImputer().fit(frame)
+    other = frame.assign(town=frame["town"].where(frame["town"] != "Oslo", "Bonn"))
+    with pytest.raises(ValueError, match="'Bonn'"):
+        imputer.transform(other)
+    with pytest.raises(ValueError, match="feature names should match"):
+        imputer.transform(frame[frame.columns[::-1]])
+    with pytest.raises(ValueError, match="`estimator` is one already"):
+        ScoreMatchingImputer(GaussianScoreMatching(), engine="gaussian").fit(frame)
+    with pytest.raises(ValueError, match="Nothing was seen in columns"):
+        ScoreMatchingImputer().fit(frame.assign(town=None))

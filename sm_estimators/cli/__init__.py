@@ -1,4 +1,4 @@
-"""The command line: describe, impute, sample and score tables with holes."""
+"""The command line: describe, impute, sample, score and report on tables with holes."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from sm_estimators.cli.describe import describe
 from sm_estimators.cli.impute import impute
+from sm_estimators.cli.page import page
 from sm_estimators.cli.sample import sample
 from sm_estimators.cli.score import score
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 for command in (describe, impute, sample, score):
     app.command()(command)
+app.command("report")(page)
 
 
 def show_version(wanted: bool | None) -> None:

@@ -42,8 +42,22 @@ class Column:
 
     @property
     def holes(self) -> np.ndarray:
-        """Flags (n,) of the cells of a numeric column that were not seen."""
+        """Flags (n,) of the cells that were not seen."""
+        if self.values is None:
+            return np.array([cell is None or cell != cell for cell in self.other], bool)
         return np.isnan(np.asarray(self.values, float))
+
+    def spelled(self, value: Any) -> str:
+        """Return a value as text, times as the column spells its own."""
+        if self.values is not None:
+            whole = self.kind == "integer" and float(value).is_integer()
+            return str(int(value)) if whole else repr(float(value))
+        if isinstance(value, str):
+            return value
+        pattern = next(cell for cell in self.other if cell is not None)
+        mark = pattern[10:11]
+        text = np.datetime_as_string(np.datetime64(value, "us"))
+        return text[: len(pattern)].replace("T", mark or "T")
 
 
 def read_column(name: str, cells: Iterable[str], holes: Holes) -> Column:

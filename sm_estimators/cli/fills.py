@@ -57,4 +57,7 @@ def writer(table: Table, values: dict[str, np.ndarray]) -> Writer:
 
 def picture(frame: pd.DataFrame, filled: list[pd.DataFrame]) -> Writer:
     """Return what draws the holes and, where there are some, what was put into them."""
-    return draw_missing(frame, filled) if has_holes(frame) else draw_holes(frame)
+    numbers = frame.select_dtypes("number")
+    if not has_holes(numbers):
+        return draw_holes(frame)
+    return draw_missing(numbers, [one[list(numbers)] for one in filled])

@@ -34,6 +34,7 @@ def impute(
     output: opt.OutputOption,
     n_imputations: CountOption = 1,
     strategy: StrategyOption = None,
+    engine: opt.EngineOption = None,
     density: opt.DensityOption = None,
     objective: opt.ObjectiveOption = None,
     missing: opt.MissingOption = None,
@@ -51,7 +52,8 @@ def impute(
 ) -> None:
     """Fill the holes of a table.
 
-    Numeric columns are modelled together; others are carried along. Every cell that was
+    Columns of all kinds are modelled together; with --density or its options, numeric ones
+    alone, and others are carried along. Every cell that was
     observed, the header and the order of rows and columns come back as they were, to the letter
     in text files, with their types in Parquet files.
     """
@@ -59,14 +61,14 @@ def impute(
 
     paths = tables.numbered(output, n_imputations)
     strategy = chosen_strategy(strategy, n_imputations)
-    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
+    choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model, save_model)
     tables.check_same_kind(table, output)
     wanted = {"--output": paths, "--plot": [plot], "--save-model": [save_model]}
     outputs.check_outputs(wanted, force=force, table=table)
     read = tables.read_table(table, na or ())
     model = models.load_model(load_model)
-    frame = models.numeric_part(read, model, skip or [], quiet=quiet)
+    frame = models.modelled_part(read, model, choices, skip or [], quiet=quiet)
     if model is None and (save_model or fills.has_holes(frame)):
         model = models.fit(frame, choices, seed=seed, quiet=quiet)
     filled = fills.fill(model, frame, n_imputations, strategy=strategy, seed=seed, quiet=quiet)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from sm_estimators.cli.columns import Column
 from sm_estimators.cli.command_error import USAGE, CommandError
+from sm_estimators.cli.mixed import cells, mixed_frame
 from sm_estimators.cli.tables import Table, listed
 
 
@@ -31,12 +32,7 @@ def modelled(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
 
 def modelled_by(table: Table, names: list[str]) -> pd.DataFrame:
     """Return the columns that a fitted model was trained on, in its order."""
-    here = {column.name: column for column in table.columns}
-    missing = [name for name in names if name not in here]
-    if missing:
-        extra = [name for name in here if name not in names]
-        also = f" The table has {listed(extra)}, which the model does not know." if extra else ""
-        raise CommandError(f"The model needs {listed(missing)}, not found in {table.path}.{also}")
+    here = refuse_missing(table, names)
     text = [name for name in names if here[name].values is None]
     if text:
         raise CommandError(
@@ -44,6 +40,49 @@ def modelled_by(table: Table, names: list[str]) -> pd.DataFrame:
             f"{here[text[0]].kind} there.{odd([here[name] for name in text])}"
         )
     return pd.DataFrame({name: here[name].values for name in names})
+
+
+def refuse_missing(table: Table, names: list[str]) -> dict[str, Column]:
+    """Return the columns of a table by name; refuse one that lacks any of ``names``."""
+    here = {column.name: column for column in table.columns}
+    missing = [name for name in names if name not in here]
+    if missing:
+        extra = [name for name in here if name not in names]
+        also = f" The table has {listed(extra)}, which the model does not know." if extra else ""
+        raise CommandError(f"The model needs {listed(missing)}, not found in {table.path}.{also}")
+    return here
+
+
+def whole_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the columns of any kind less those skipped, and less text like identifiers."""
+    frame = mixed_frame(table, skip)
+    empty = [name for name in frame if frame[name].isna().all()]
+    refuse_empty([Column(str(name), "empty", len(frame)) for name in empty])
+    kept = frame[[name for name in frame if not is_identifier(frame[name])]]
+    if kept.shape[1] == 0:
+        raise CommandError(
+            f"{table.path} has no column to model: text in which most values differ is none."
+        )
+    return kept
+
+
+def whole_frame_by(table: Table, names: list[str]) -> pd.DataFrame:
+    """Return the columns of any kind that a fitted model was trained on, in its order."""
+    here = refuse_missing(table, names)
+    return pd.DataFrame({name: cells(here[name]) for name in names})
+
+
+def is_identifier(series: pd.Series) -> bool:
+    """Tell whether a column is text in which most values differ."""
+    from sm_estimators.tables import TableCodec
+
+    if not isinstance(series.dropna().iloc[0], str):
+        return False
+    try:
+        TableCodec().fit(series.to_frame())
+    except ValueError:
+        return True
+    return False
 
 
 def refuse_empty(columns: list[Column]) -> None:

@@ -15,7 +15,13 @@ import joblib
 import pandas as pd
 
 from sm_estimators.cli.command_error import USAGE, CommandError, say
-from sm_estimators.cli.modelled import modelled, modelled_by, notes
+from sm_estimators.cli.modelled import (
+    modelled,
+    modelled_by,
+    notes,
+    whole_frame,
+    whole_frame_by,
+)
 from sm_estimators.cli.outputs import Writer
 from sm_estimators.cli.tables import Table, read_table
 
@@ -26,6 +32,7 @@ FORMAT = "sm_estimators model 1"
 class Choices:
     """What the user asked of a fit; None leaves the choice to the estimator."""
 
+    engine: str | None = None
     density: str | None = None
     objective: str | None = None
     missing: str | None = None
@@ -36,6 +43,17 @@ class Choices:
     def given(self) -> dict[str, Any]:
         """Return the choices that were made."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def whole(self) -> bool:
+        """Tell whether all columns are modelled, not the numbers alone; refuse both at once."""
+        others = [name for name in self.given() if name != "engine"]
+        if self.engine and others:
+            raise CommandError(
+                f"{spelled(others)} belongs to a density of the numeric columns, but `--engine` "
+                "models all columns; drop one.",
+                USAGE,
+            )
+        return not others
 
 
 def check_choices(
@@ -84,10 +102,10 @@ def fit(frame: pd.DataFrame, choices: Choices, *, seed: int, quiet: bool) -> Any
     """Fit the chosen estimator, inside an imputer, to the columns of ``frame``."""
     from sm_estimators import ScoreMatchingImputer
 
-    note(
-        f"fitting {choices.density or 'gaussian'} to {len(frame)} rows of {frame.shape[1]} columns",
-        quiet=quiet,
-    )
+    name = choices.engine or "auto" if choices.whole() else choices.density or "gaussian"
+    note(f"fitting {name} to {len(frame)} rows of {frame.shape[1]} columns", quiet=quiet)
+    if choices.whole():
+        return ScoreMatchingImputer(engine=name, random_state=seed).fit(frame)
     chosen = estimator(choices, seed=seed, verbose=watched(quiet=quiet))
     model = ScoreMatchingImputer(chosen).fit(frame)
     if frame.isna().to_numpy().any():
@@ -97,28 +115,42 @@ def fit(frame: pd.DataFrame, choices: Choices, *, seed: int, quiet: bool) -> Any
 
 def samples(model: Any, n_samples: int, *, seed: int) -> pd.DataFrame:
     """Return new rows with the column names of the model."""
-    drawn = model.estimator_.sample(n_samples, random_state=seed)
-    return pd.DataFrame(drawn, columns=list(model.feature_names_in_))
+    return model.sample(n_samples, random_state=seed)
 
 
-def numeric_part(table: Table, model: Any, skip: list[str], *, quiet: bool) -> pd.DataFrame:
+def models_whole(model: Any, choices: Choices) -> bool:
+    """Tell whether a model, or one that will be fitted, takes all kinds of columns."""
+    return choices.whole() if model is None else model.estimator is None
+
+
+def modelled_part(
+    table: Table, model: Any, choices: Choices, skip: list[str], *, quiet: bool
+) -> pd.DataFrame:
     """Return the columns to model, all or those a loaded model knows, and speak of the rest."""
+    whole = models_whole(model, choices)
     if model is None:
-        frame = modelled(table, skip)
+        frame = whole_frame(table, skip) if whole else modelled(table, skip)
     else:
-        frame = modelled_by(table, [str(name) for name in model.feature_names_in_])
+        names = [str(name) for name in model.feature_names_in_]
+        frame = whole_frame_by(table, names) if whole else modelled_by(table, names)
     for line in notes(table, frame):
         note(line, quiet=quiet)
     return frame
 
 
 def table_part(
-    path: Path | None, na: list[str], model: Any, skip: list[str], *, quiet: bool
+    path: Path | None,
+    na: list[str],
+    model: Any,
+    choices: Choices,
+    skip: list[str],
+    *,
+    quiet: bool,
 ) -> Any:
     """Read a table that may be left out and return its columns to model."""
     if path is None:
         return None
-    return numeric_part(read_table(path, na), model, skip, quiet=quiet)
+    return modelled_part(read_table(path, na), model, choices, skip, quiet=quiet)
 
 
 def saving_model(model: Any) -> Writer:

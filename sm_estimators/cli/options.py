@@ -27,9 +27,7 @@ NaOption = Annotated[
 ]
 SkipOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--skip", metavar="COLUMN", help="A numeric column to leave out; may be repeated."
-    ),
+    typer.Option("--skip", metavar="COLUMN", help="A column to leave out; may be repeated."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 QuietOption = Annotated[
@@ -48,9 +46,19 @@ ImputedPlotOption = Annotated[
 SamplesPlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw samples and TABLE: .png, .pdf or .svg.")
 ]
+EngineOption = Annotated[
+    Literal["auto", "gaussian", "score"] | None,
+    typer.Option(
+        help="Model columns of all kinds, text and times too.  [default: auto, without --density "
+        "and its options]"
+    ),
+]
 DensityOption = Annotated[
     Literal["gaussian", "mixture", "energy", "diffusion"] | None,
-    typer.Option(help="The family of densities.  [default: gaussian]"),
+    typer.Option(
+        help="Model the numeric columns alone, by this family of densities.  [default: gaussian "
+        "where its options are given]"
+    ),
 ]
 ObjectiveOption = Annotated[
     Literal["explicit", "sliced", "denoising"] | None,

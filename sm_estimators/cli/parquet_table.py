@@ -78,6 +78,8 @@ def fill_chunks(chunks: Any, holes: np.ndarray, filled: np.ndarray) -> Any:
     import pyarrow as pa
     from pyarrow import compute
 
+    if not (pa.types.is_floating(chunks.type) or pa.types.is_integer(chunks.type)):
+        return fill_others(chunks, holes, filled)
     dtype = np.dtype(chunks.type.to_pandas_dtype())
     new = np.where(holes, filled, 0.0)
     if np.issubdtype(dtype, np.integer):
@@ -85,3 +87,15 @@ def fill_chunks(chunks: Any, holes: np.ndarray, filled: np.ndarray) -> Any:
         new = np.clip(np.rint(new), limits.min, limits.max)
     new = pa.array(new.astype(dtype), chunks.type)
     return compute.call_function("if_else", [pa.array(holes), new, chunks])
+
+
+def fill_others(chunks: Any, holes: np.ndarray, filled: np.ndarray) -> Any:
+    """Return an Arrow column of flags, text, categories or times with ``filled`` in its holes."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = chunks.type
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    new = pa.Array.from_pandas(filled, type=plain, mask=~holes)
+    cells = compute.call_function("if_else", [pa.array(holes), new, chunks.cast(plain)])
+    return cells.cast(kind) if kind != plain else cells

@@ -17,6 +17,7 @@ def sample(
     *,
     n_samples: SamplesOption,
     output: opt.OutputOption,
+    engine: opt.EngineOption = None,
     density: opt.DensityOption = None,
     objective: opt.ObjectiveOption = None,
     missing: opt.MissingOption = None,
@@ -32,14 +33,14 @@ def sample(
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Draw new rows of the numeric columns.
+    """Draw new rows, of columns of all kinds or, with --density, of the numeric ones.
 
-    Fits a density to TABLE, or takes the one in --load-model and needs no table, except for
+    Fits a model to TABLE, or takes the one in --load-model and needs no table, except for
     --plot.
     """
     from sm_estimators.cli import models, outputs, pictures, tables
 
-    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
+    choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model, save_model)
     if table is None and (load_model is None or plot):
         raise CommandError(
@@ -49,13 +50,14 @@ def sample(
     wanted = {"--output": [output], "--plot": [plot], "--save-model": [save_model]}
     outputs.check_outputs(wanted, force=force, table=table)
     model = models.load_model(load_model)
-    frame = models.table_part(table, na or [], model, skip or [], quiet=quiet)
+    frame = models.table_part(table, na or [], model, choices, skip or [], quiet=quiet)
     if model is None:
         model = models.fit(frame, choices, seed=seed, quiet=quiet)
     drawn = models.samples(model, n_samples, seed=seed)
     writers: dict[Path, outputs.Writer] = {output: lambda path: tables.write_frame(drawn, path)}
     if plot:
-        writers[plot] = pictures.draw_samples(frame, drawn)
+        numbers = list(frame.select_dtypes("number"))
+        writers[plot] = pictures.draw_samples(frame[numbers], drawn[numbers])
     if save_model:
         writers[save_model] = models.saving_model(model)
     outputs.write_all(writers)

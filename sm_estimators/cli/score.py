@@ -24,6 +24,7 @@ def score(
     *,
     held_out: HeldOutOption = 0.2,
     output: opt.OptionalOutput = None,
+    engine: opt.EngineOption = None,
     density: opt.DensityOption = None,
     objective: opt.ObjectiveOption = None,
     missing: opt.MissingOption = None,
@@ -37,22 +38,23 @@ def score(
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Score a table under a density; higher is better.
+    """Score the rows of a table under a model; higher is better.
 
-    Prints minus the mean score-matching loss: of all rows under the model in --load-model, or
-    of rows held out from a fit to the others. --output writes the log-density of every row, up
-    to one constant for densities that are not normalised.
+    Prints the mean log-density of what was seen of a row, or with --density minus the mean
+    score-matching loss: of all rows under the model in --load-model, or of rows held out from a
+    fit to the others. --output writes the log-density of every row, up to one constant for
+    densities that are not normalised: low ones are outliers.
     """
     from sm_estimators.cli import models, outputs, scoring, tables
 
-    choices = models.Choices(density, objective, missing, mechanism, ridge, max_iter)
+    choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
     models.check_choices(choices, load_model)
     if output:
         tables.suffix(output, "--output")
     outputs.check_outputs({"--output": [output]}, force=force, table=table)
     read = tables.read_table(table, na or ())
     model = models.load_model(load_model)
-    frame = models.numeric_part(read, model, skip or [], quiet=quiet)
+    frame = models.modelled_part(read, model, choices, skip or [], quiet=quiet)
     held = scoring.held_out_rows(len(frame), held_out, seed=seed, all_rows=model is not None)
     if model is None:
         model = models.fit(frame.loc[~held], choices, seed=seed, quiet=quiet)

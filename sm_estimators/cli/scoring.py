@@ -27,6 +27,9 @@ def sentence(model: Any, frame: pd.DataFrame, *, n_fitted: int) -> str:
     """Write the criterion and what it was computed from."""
     rows = f"{len(frame)} row{'' if len(frame) == 1 else 's'}"
     source = f"held out from a fit to {n_fitted}" if n_fitted else "under the loaded model"
+    if model.estimator is None:
+        value = model.score_samples(frame).mean()
+        return f"{value:.6g}  (the mean log-density of {rows} {source})"
     value = model.estimator_.score(frame)
     return f"{value:.6g}  (minus the mean score-matching loss of {rows} {source})"
 
@@ -34,6 +37,6 @@ def sentence(model: Any, frame: pd.DataFrame, *, n_fitted: int) -> str:
 def row_scores(model: Any, frame: pd.DataFrame, held: np.ndarray) -> pd.DataFrame:
     """Return the log-density of each row, numbered from 1 as in the table."""
     scores = pd.DataFrame(
-        {"row": np.arange(1, len(frame) + 1), "log_density": model.estimator_.score_samples(frame)}
+        {"row": np.arange(1, len(frame) + 1), "log_density": model.score_samples(frame)}
     )
     return scores if held.all() else scores.assign(held_out=held)

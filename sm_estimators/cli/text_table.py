@@ -41,7 +41,8 @@ class TextTable:
         for j, column in enumerate(self.columns):
             if column.name in filled:
                 for i in np.flatnonzero(column.holes):
-                    lines[self.rows[i]][j] = repr(float(filled[column.name][i]))
+                    cell = column.spelled(filled[column.name][i])
+                    lines[self.rows[i]][j] = quoted(cell, self.separator)
         return replace(self, lines=lines)
 
     def write(self, path: Path) -> None:
@@ -124,6 +125,13 @@ def unquoted(cell: str) -> str:
         return cell
     inside, _, rest = cell[1:].rpartition('"')
     return inside.replace('""', '"') + rest
+
+
+def quoted(cell: str, separator: str) -> str:
+    """Return a cell as it stands in a file."""
+    if any(mark in cell for mark in (separator, '"', "\n", "\r")):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def data_rows(path: Path, lines: list[list[str]]) -> list[int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
+from sklearn import config_context
 
 from sm_estimators.conditionals.chain import Chain, holes_by_column, start_tables
 from sm_estimators.conditionals.column_law import ColumnLaw
@@ -16,7 +17,7 @@ from sm_estimators.conditionals.widened import widened
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.missing.gaussian_em import gaussian_em
 
-N_HELD_OUT = 4
+N_HELD_OUT = 8
 """Draws kept of every seen cell by trees that have not seen its row."""
 ALONE = np.array([1.0, 0.0])
 FEWEST = 20
@@ -27,7 +28,7 @@ FEWEST = 20
 class ChainSettings:
     """How much work a fit does."""
 
-    n_tables: int = 10
+    n_tables: int = 20
     """Completed tables that trees learn from, each from one of them."""
     n_sweeps: int = 8
     """Times that every column is learned and its holes are drawn."""
@@ -43,7 +44,7 @@ class ChainSettings:
     """Rows that a tree sees at most."""
     max_features: int = 24
     """Coordinates among which a tree looks for a split at most."""
-    ridge: float = 0.01
+    ridge: float = 0.001
     """Of the Gaussian."""
     trees: bool = True
     """False: the Gaussian alone."""
@@ -105,7 +106,8 @@ def fit_chain(
     ]
     if settings.trees:
         tables = start_tables(rng, coordinates, start, values, observed, settings.n_tables)
-        laws = Learner(rng, tables, observed, weight, settings, laws).learn()
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            laws = Learner(rng, tables, observed, weight, settings, laws).learn()
     return Chain(coordinates, start, laws, settings.n_sweeps)
 
 

@@ -13,9 +13,9 @@ from scipy.optimize import minimize
 
 
 def pair_means(distance, draws: Float[np.ndarray, "e k r"]) -> Float[np.ndarray, "e e"]:
-    """Return the mean of distance(X_e, X_f) over rows and pairs of different draws."""
+    """Return the mean of distance(X_e, X_f) over rows and neighbouring pairs of draws."""
     e, k, _ = draws.shape
-    pairs = [(i, j) for i in range(k) for j in range(k) if i != j]
+    pairs = [(i, (i + shift) % k) for shift in (1, 2) for i in range(k)]
     return np.array(
         [
             [np.nanmean([distance(draws[a, i], draws[b, j]) for i, j in pairs]) for b in range(e)]
@@ -69,6 +69,7 @@ def on_simplex(a: Float[np.ndarray, " e"], Q: Float[np.ndarray, "e e"]) -> Float
         bounds=[(0.0, 1.0)] * e,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(e)},
         method="SLSQP",
+        options={"ftol": 1e-12},
     )
     shares = np.clip(found.x, 0.0, 1.0)
     return shares / shares.sum()

@@ -341,7 +341,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             frequent draw is wrong.
         """
         tables = self._tables(X, max(n_imputations, 2), random_state)
-        deviations = tables.std(axis=0, ddof=1)
+        deviations = np.where(np.ptp(tables, axis=0) > 0, tables.std(axis=0, ddof=1), 0.0)
         for j, column in enumerate(self.columns_):
             if column.kind in UNORDERED:
                 same = [

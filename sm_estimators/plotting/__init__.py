@@ -5,6 +5,7 @@ object-oriented interface and hands back what it drew; pyplot and its global sta
 touched. matplotlib is an optional dependency: ``pip install "sm_estimators[plots]"``.
 """
 
+from sm_estimators.plotting.comparison import plot_comparison
 from sm_estimators.plotting.diagnostics import plot_missing_diagnostics
 from sm_estimators.plotting.holes import plot_holes
 from sm_estimators.plotting.imputed import plot_imputed
@@ -12,6 +13,7 @@ from sm_estimators.plotting.missing import plot_missing
 from sm_estimators.plotting.samples import plot_samples
 
 __all__ = [
+    "plot_comparison",
     "plot_holes",
     "plot_imputed",
     "plot_missing",

@@ -1,0 +1,1 @@
+"""Imputers of numeric tables against each other: means, draws, new rows and seconds."""

@@ -1,0 +1,99 @@
+"""Completed tables for an analysis, and the imputers that made them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from sm_estimators.pooling.outcome import AbstractOutcome, place_outcome, read_outcome
+
+LARGEST_SEED = 2**31 - 1
+
+
+class Completion(NamedTuple):
+    """m completed tables, parted into predictors and outcome."""
+
+    tables: list[tuple[Any, Any]]
+    """Pairs X, y without holes."""
+    imputers: list[Any]
+    """One fitted imputer per table; empty when there was nothing to impute."""
+    outcome: AbstractOutcome
+    """Where the outcome stands in the table of the imputers."""
+
+
+def are_tables(X: Any) -> bool:
+    """Whether ``X`` is a collection of completed tables rather than one table."""
+    if isinstance(X, np.ndarray):
+        return X.ndim == 3
+    return isinstance(X, list | tuple) and len(X) > 0 and all(getattr(t, "ndim", 0) == 2 for t in X)
+
+
+def read_completed(X: Any, y: Any) -> Completion:
+    """Part tables that somebody completed already."""
+    outcome = place_outcome(X[0], y)
+    tables = [(t, np.asarray(y)) if outcome.apart else outcome.split(t) for t in X]
+    for position, (predictors, target) in enumerate(tables):
+        n_holes = count_holes(predictors) + (0 if target is None else count_holes(target))
+        if n_holes:
+            raise ValueError(
+                f"Table {position} of `X`, or `y`, has {n_holes} holes; pass completed tables, or "
+                "one table with holes, which is then imputed together with `y`."
+            )
+    return Completion(tables, [], outcome)
+
+
+def complete(
+    X: Any, y: Any, imputer: Any, *, n_imputations: int, bootstrap: bool, random_state: Any
+) -> Completion:
+    """Fit the imputer to X and y together and draw the tables."""
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    outcome = place_outcome(X, y)
+    values = read_outcome(y, len(X)) if outcome.apart else None
+    table = outcome.join(X, values)
+    if not count_holes(table):
+        whole = (X, np.asarray(y)) if outcome.apart else outcome.split(table)
+        return Completion([whole] * n_imputations, [], outcome)
+    imputers, filled = draw_tables(
+        imputer, table, n_imputations=n_imputations, bootstrap=bootstrap, random_state=random_state
+    )
+    tables = [outcome.split(t) for t in filled]
+    if values is not None and not np.isnan(values).any():
+        tables = [(predictors, np.asarray(y)) for predictors, _ in tables]  # as it came
+    return Completion(tables, imputers, outcome)
+
+
+def draw_tables(
+    imputer: Any, table: Any, *, n_imputations: int, bootstrap: bool, random_state: Any
+) -> tuple[list[Any], list[Any]]:
+    """Return fitted imputers, one per table, and the tables they completed."""
+    random = check_random_state(random_state)
+    if not bootstrap:
+        fitted = fresh(imputer).fit(table)
+        tables = fitted.impute(table, n_imputations, random_state=random.randint(LARGEST_SEED))
+        return [fitted] * n_imputations, list(tables)
+    imputers, tables = [], []
+    told = np.flatnonzero(~np.asarray(pd.isna(table)).all(axis=1))  # empty rows teach nothing
+    for _ in range(n_imputations):
+        rows = random.choice(told, size=len(told))
+        imputers.append(fresh(imputer).fit(take(table, rows)))
+        tables.append(imputers[-1].impute(table, 1, random_state=random.randint(LARGEST_SEED))[0])
+    return imputers, tables
+
+
+def fresh(estimator: Any) -> Any:
+    """Return an unfitted copy; a plain copy of what knows no `get_params`."""
+    return clone(estimator, safe=False)
+
+
+def take(table: Any, rows: np.ndarray) -> Any:
+    """Return rows of a table by position, numbered afresh."""
+    if isinstance(table, pd.DataFrame | pd.Series):
+        return table.iloc[rows].reset_index(drop=True)
+    return table[rows]
+
+
+def count_holes(table: Any) -> int:
+    """Return how many cells of a table or column are empty."""
+    return int(np.asarray(pd.isna(table)).sum())

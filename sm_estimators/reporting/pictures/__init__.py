@@ -1,0 +1,1 @@
+"""Pictures of the facts, each a matplotlib figure of its own size."""
