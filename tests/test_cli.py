@@ -160,7 +160,7 @@ def test_new_tables_are_read_back_in_every_format(name, tmp_path):
 
 def test_impute_keeps_every_observed_cell_to_the_letter(table, tmp_path):
     output = tmp_path / "filled.csv"
-    result = call("impute", table, "--output", output)
+    result = call("impute", table, "--output", output, "--density", "gaussian")
     read = read_table(table)
     text, filled = table.read_bytes().decode(), output.read_bytes().decode()
     raw = [line for line in read.lines if line != [""]]
@@ -284,7 +284,7 @@ def test_parquet_types_and_bits_come_back(numbers, tmp_path):
     assert "`id` (index)" in result.stderr
     pd.testing.assert_index_equal(before.index, after.index)
     assert list(before.dtypes.items()) == list(after.dtypes.items())
-    assert after[["double", "single", "count"]].notna().all(axis=None)
+    assert after.notna().all(axis=None)
     pd.testing.assert_frame_equal(after.where(before.notna()).astype(before.dtypes), before)
 
 
@@ -299,11 +299,66 @@ def test_other_densities_impute(density, small, tmp_path):
     assert pd.read_csv(tmp_path / "a-2.csv").notna().all(axis=None)
 
 
+# Columns of all kinds --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Write a table of numbers, whole numbers, text, dates and identifiers, with holes."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    frame = pd.DataFrame(
+        {
+            "id": [f"row {i}" for i in range(120)],
+            "real": x.round(3),
+            "count": pd.array(np.round(5 * x), "Int64"),
+            "town": np.where(x > 0, "Rio, Brazil", 'the "Old" Town'),
+            "day": (pd.Timestamp("2024-03-01") + pd.to_timedelta(np.round(9 * x), unit="D")),
+        }
+    )
+    frame["day"] = frame["day"].dt.strftime("%Y-%m-%d")
+    for j in range(1, 5):
+        frame.isetitem(j, frame.iloc[:, j].mask(rng.random(120) < 0.2))
+    frame.to_csv(tmp_path / "mixed.csv", index=False)
+    return tmp_path / "mixed.csv"
+
+
+def test_columns_of_all_kinds_are_filled(mixed, tmp_path):
+    result = call("impute", mixed, "-o", tmp_path / "filled.csv", "--strategy", "draw")
+    assert "fitting auto to 120 rows of 4 columns" in result.stderr
+    assert "`id` (text)" in result.stderr
+    before, after = (pd.read_csv(path, dtype=str) for path in (mixed, tmp_path / "filled.csv"))
+    assert after.notna().all(axis=None)
+    pd.testing.assert_frame_equal(after.where(before.notna()), before)
+    for name in ("count", "town", "day"):
+        assert set(after[name]) <= set(before[name].dropna())
+
+
+def test_rows_of_all_kinds_are_drawn_and_scored(mixed, tmp_path):
+    model = tmp_path / "m.joblib"
+    call("sample", mixed, "-n", 30, "-o", tmp_path / "s.csv", "--save-model", model)
+    drawn, X = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(mixed)
+    assert list(drawn) == ["real", "count", "town", "day"]
+    assert set(drawn["town"]) <= set(X["town"].dropna())
+    assert drawn["count"].isin(X["count"]).all()
+    result = call("score", mixed, "-o", tmp_path / "rows.csv", "--load-model", model)
+    assert "mean log-density of 120 rows" in result.stdout
+    assert np.isfinite(pd.read_csv(tmp_path / "rows.csv")["log_density"]).all()
+
+
+def test_engines_and_densities_exclude_each_other(small, tmp_path):
+    line = refuse(
+        "impute", small, "-o", tmp_path / "a.csv", "--engine", "auto", "--ridge", 0.1, code=2
+    )
+    assert "`--ridge` belongs to a density" in line
+
+
 # sample, score, describe -----------------------------------------------------------------------
 
 
 def test_sample_draws_from_the_fitted_density(small, tmp_path):
-    call("sample", small, "-n", 4000, "-o", tmp_path / "s.csv", "--plot", tmp_path / "s.png")
+    plot = ("--plot", tmp_path / "s.png", "--density", "gaussian")
+    call("sample", small, "-n", 4000, "-o", tmp_path / "s.csv", *plot)
     drawn, X = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(small)
     assert drawn.shape == (4000, 3)
     # 80 rows with 20 % holes: the fitted mean is within 5 standard errors of the column means
@@ -323,7 +378,8 @@ def test_sample_from_a_kept_model_needs_no_table(small, tmp_path):
 def test_score_holds_rows_out_and_writes_every_row(small, tmp_path):
     from sm_estimators import GaussianScoreMatching
 
-    result = call("score", small, "-o", tmp_path / "rows.csv", "--held-out", 0.25)
+    held_out = ("--held-out", 0.25, "--density", "gaussian")
+    result = call("score", small, "-o", tmp_path / "rows.csv", *held_out)
     rows, X = pd.read_csv(tmp_path / "rows.csv"), pd.read_csv(small)
     assert "20 rows held out from a fit to 60" in result.stdout
     assert rows["held_out"].sum() == 20
@@ -409,8 +465,8 @@ def folder(tmp_path, monkeypatch):
         ("describe bad.csv.gz", 1, "no complete gzip file"),
         ("describe bad.parquet", 1, "is no Parquet file"),
         ("describe good.csv --plot p.gif", 2, "`--plot` must end in one of .png"),
-        ("impute text.csv -o o.csv", 1, "no numeric column to model"),
-        ("impute text.csv -o o.csv", 1, "not 'big' in row 1"),
+        ("impute text.csv -o o.csv --density gaussian", 1, "no numeric column to model"),
+        ("impute text.csv -o o.csv --density gaussian", 1, "not 'big' in row 1"),
         ("impute hollow.csv -o o.csv", 1, "Nothing was seen of `b`"),
         ("impute good.csv -o o.csv --skip c", 2, "`--skip` names `c`"),
         ("impute good.csv -o o.txt", 2, "`--output` must end in one of"),

@@ -63,7 +63,7 @@ def test_readme_commands_exist(marker):
     ("page", "expected"),
     [
         (README, {"impute", "sample"}),
-        (ROOT / "docs" / "command_line.md", {"describe", "impute", "sample", "score"}),
+        (ROOT / "docs" / "command_line.md", {"describe", "impute", "sample", "score", "report"}),
     ],
     ids=["README.md", "command_line.md"],
 )

@@ -431,7 +431,7 @@ def test_what_is_no_table_is_refused(table, settings, error, sentence):
 @pytest.fixture
 def table(tmp_path, frame, quick, monkeypatch):
     """Write the table to a file, and let the command use the stand-in."""
-    monkeypatch.setattr("sm_estimators.reporting.page.default_imputer", lambda seed: HotDeck())
+    monkeypatch.setattr("sm_estimators.reporting.page.default_imputer", lambda *given: HotDeck())
     monkeypatch.chdir(tmp_path)
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv"
@@ -452,6 +452,15 @@ def test_the_command_writes_a_page(table):
     assert "times in 1" in page  # dates in text are times
     assert "note: wrote page.html" in result.stderr
     assert result.stdout == ""
+
+
+def test_the_command_takes_another_engine(table):
+    call("report table.csv -o page.html --engine gaussian -m 2 --skip name --skip empty")
+    page = (table.parent / "page.html").read_text(encoding="utf-8")
+    assert "engine='gaussian'" in words(page)
+    assert "There are no imputations" not in page
+    assert "cannot be made" not in page
+    assert "left out of tests" not in page
 
 
 def test_the_command_replaces_a_page_only_when_told(table):

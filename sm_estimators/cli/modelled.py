@@ -11,6 +11,9 @@ from sm_estimators.cli.command_error import USAGE, CommandError
 from sm_estimators.cli.mixed import cells, mixed_frame
 from sm_estimators.cli.tables import Table, listed
 
+NO_COLUMNS = ("index", "nameless")
+"""Kinds of columns that name rows."""
+
 
 def modelled(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
     """Return the numeric columns, (n, d) floats with NaN in the holes, less those skipped."""
@@ -56,6 +59,8 @@ def refuse_missing(table: Table, names: list[str]) -> dict[str, Column]:
 def whole_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
     """Return the columns of any kind less those skipped, and less text like identifiers."""
     frame = mixed_frame(table, skip)
+    names = [str(column.name) for column in table.columns if column.kind in NO_COLUMNS]
+    frame = frame[[name for name in frame if name not in (*names, "(no name)")]]
     empty = [name for name in frame if frame[name].isna().all()]
     refuse_empty([Column(str(name), "empty", len(frame)) for name in empty])
     kept = frame[[name for name in frame if not is_identifier(frame[name])]]

@@ -1,7 +1,7 @@
 """``sm-estimators report``: one page about a table with holes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,9 +15,9 @@ PageOption = Annotated[
 ImputationsOption = Annotated[
     int, typer.Option("--n-imputations", "-m", min=2, help="How often holes are filled.")
 ]
-SkipOption = Annotated[
-    list[str] | None,
-    typer.Option("--skip", metavar="COLUMN", help="A column to leave out; may be repeated."),
+EngineOption = Annotated[
+    Literal["auto", "gaussian", "score"],
+    typer.Option(help="What imputes: auto is slow for wide tables, gaussian quick."),
 ]
 
 
@@ -27,8 +27,9 @@ def page(
     *,
     output: PageOption,
     n_imputations: ImputationsOption = 10,
+    engine: EngineOption = "auto",
     seed: opt.SeedOption = 0,
-    skip: SkipOption = None,
+    skip: opt.SkipOption = None,
     na: opt.NaOption = None,
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
@@ -48,6 +49,7 @@ def page(
 
     html = make_report(
         frame,
+        chosen_imputer(engine, seed),
         name=table.name,
         n_imputations=n_imputations,
         random_state=seed,
@@ -61,6 +63,15 @@ def check_page(output: Path) -> None:
     """Refuse a name that no browser would take for a page."""
     if output.suffix.lower() not in PAGES:
         raise CommandError(f"`--output` must end in {PAGES[0]}, but is {output}.", USAGE)
+
+
+def chosen_imputer(engine: str, seed: int) -> Any:
+    """Return the imputer that was asked for, None for the one that the page chooses."""
+    if engine == "auto":
+        return None
+    from sm_estimators import ScoreMatchingImputer
+
+    return ScoreMatchingImputer(engine=engine, random_state=seed)
 
 
 def write_text(path: Path, text: str) -> None:

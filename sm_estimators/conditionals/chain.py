@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from sm_estimators.conditionals.column_law import ColumnLaw
 from sm_estimators.conditionals.completions import Completions
 from sm_estimators.conditionals.coordinates import Coordinates
+from sm_estimators.conditionals.sequence import Sequence
 from sm_estimators.conditionals.widened import narrowed, widened
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
 
@@ -27,6 +28,8 @@ class Chain:
     """Of all coordinates."""
     laws: list[ColumnLaw]
     n_sweeps: int
+    sequence: Sequence | None = None
+    """What draws and scores whole rows."""
 
     def complete(
         self,

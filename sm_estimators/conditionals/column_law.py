@@ -63,23 +63,12 @@ class ColumnLaw:
 
         Trees are looked at ``n_looks`` times, each time at one of them.
         """
-        plain = self._linear_means(z)
+        plain = self.coordinates.means(z)
         if self.forest is None or self.mean_shares[0] == 1:
             return plain
         looks = np.zeros_like(plain)
         for _ in range(n_looks):
             tree = rng.integers(self.forest.n_trees, size=len(z))
-            looks += self._written(self.forest.draw(rng, ranked, tree))
+            looks += self.coordinates.looked_at(self.forest.draw(rng, ranked, tree))
         share = self.mean_shares[0]
         return share * plain + (1 - share) * looks / n_looks
-
-    def _linear_means(self, z: np.ndarray) -> np.ndarray:
-        if self.coordinates.nominal:
-            return self.coordinates.probabilities(z)
-        return self.coordinates.predicted(z)
-
-    def _written(self, drawn: np.ndarray) -> np.ndarray:
-        """Return draws as numbers whose mean is sought."""
-        if self.coordinates.nominal:
-            return (drawn[:, None] == self.coordinates.values).astype(np.float64)
-        return drawn

@@ -72,6 +72,11 @@ class NumberCoordinates:
         return self.values[np.searchsorted(midpoints, self.predicted(z))]
 
     point = predicted
+    means = predicted
+
+    def looked_at(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn values as what means are taken of: themselves."""
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,14 @@ class LevelCoordinates:
     def point(self, z: np.ndarray) -> np.ndarray:
         """Return the most probable levels."""
         return self.values[np.argmax(self.probabilities(z), axis=-1)]
+
+    def means(self, z: np.ndarray) -> np.ndarray:
+        """Return the probabilities of the seen levels, (..., k), of predicted indicators."""
+        return self.probabilities(z)
+
+    def looked_at(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn codes as what means are taken of: indicators of the seen levels."""
+        return (drawn[..., None] == self.values).astype(np.float64)
 
     def probabilities(self, z: np.ndarray) -> np.ndarray:
         """Return the probabilities of the seen levels, (..., k), of predicted indicators."""

@@ -12,6 +12,7 @@ from sm_estimators.conditionals.completions import Completions
 from sm_estimators.conditionals.coordinates import blocks_of, learn_coordinates
 from sm_estimators.conditionals.forest import Forest, grow_tree, joined
 from sm_estimators.conditionals.linear_law import LinearLaw
+from sm_estimators.conditionals.sequence_fit import fit_sequence
 from sm_estimators.conditionals.shares import draw_shares, mean_shares
 from sm_estimators.conditionals.widened import widened
 from sm_estimators.densities.gaussian_conditional import GaussianConditional
@@ -48,6 +49,8 @@ class ChainSettings:
     """Of the Gaussian."""
     trees: bool = True
     """False: the Gaussian alone."""
+    sequence: bool = True
+    """Whether whole rows can be drawn and scored afterwards."""
 
 
 def fit_chain(
@@ -104,11 +107,14 @@ def fit_chain(
         ColumnLaw(LinearLaw.of(c, block, em.location, start.precision), block, None, ALONE, ALONE)
         for c, block in zip(coordinates, blocks_of(coordinates), strict=True)
     ]
-    if settings.trees:
-        tables = start_tables(rng, coordinates, start, values, observed, settings.n_tables)
-        with config_context(assume_finite=True, skip_parameter_validation=True):
+    tables = start_tables(rng, coordinates, start, values, observed, settings.n_tables)
+    sequence = None
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        if settings.trees:
             laws = Learner(rng, tables, observed, weight, settings, laws).learn()
-    return Chain(coordinates, start, laws, settings.n_sweeps)
+        if settings.sequence:
+            sequence = fit_sequence(rng, tables, observed, weight)
+    return Chain(coordinates, start, laws, settings.n_sweeps, sequence)
 
 
 class Learner:

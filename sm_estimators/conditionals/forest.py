@@ -7,6 +7,7 @@ go down their trees all at once, and a fitted object holds no trees of another l
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -76,7 +77,7 @@ def grow_tree(
     max_features: float,
 ) -> Forest:
     """Grow one tree with random thresholds (Geurts, Ernst and Wehenkel 2006)."""
-    kind = ExtraTreeClassifier if response.dtype.kind == "i" else ExtraTreeRegressor
+    kind: Any = ExtraTreeClassifier if response.dtype.kind == "i" else ExtraTreeRegressor
     grown = kind(
         min_samples_leaf=min_leaf,
         max_features=max_features,

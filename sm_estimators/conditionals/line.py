@@ -1,4 +1,4 @@
-"""Columns of numbers: a density on the real line, and masses at values that are seen too often."""
+"""A column of numbers: a density on the real line, with masses at values seen again and again."""
 
 from dataclasses import dataclass, replace
 
@@ -6,173 +6,179 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
-from sm_estimators.conditionals.leaf_values import LeafValues, Met
-from sm_estimators.conditionals.linear_law import LinearLaw
 from sm_estimators.conditionals.points import picked
+from sm_estimators.conditionals.prediction import Prediction
 
-LINEAR, TREES, SHIFTED, BACKGROUND = range(4)
-WIDTHS = (0.04, 0.08, 0.16, 0.32, 0.64)
-"""Of kernels, as shares of a column's spread."""
-RESIDUAL_WIDTHS = (0.08, 0.2, 0.5, 1.0)
-"""Of kernels around shifted values, as shares of the spread of residuals."""
+LINEAR, LEAVES, MOVED, BROAD = range(4)
+"""The parts: the linear law; kernels at values in leaves; kernels at these values, moved by the
+difference of the linear predictions of the two rows; and a Cauchy law as wide as the column."""
+LEAF_WIDTHS = (0.04, 0.08, 0.16, 0.32, 0.64)
+"""Of kernels at values, in spreads of the column."""
+MOVED_WIDTHS = (0.08, 0.2, 0.5, 1.0)
+"""Of kernels at moved values, in spreads of the residuals of the linear law."""
 ATOM = 0.05
-"""Least share of the rows in a value that has a mass,"""
+"""Least share of the rows in a value that is an atom,"""
 ATOM_RATIO = 3.0
-"""and how often more than any of its neighbours it must be seen."""
+"""and least ratio to any of the four values next to it."""
 GAUSSIAN_RANGE = 4.13
-"""exp(−∫ f log f) of a standard Gaussian f."""
+"""exp(−∫ f log f) for a standard Gaussian f: what makes a spread a standard deviation."""
+NARROWEST = 0.5
+"""Least width of a kernel, in steps between values, so that rounded values get no infinite one."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A column with a density with respect to length, and to ``resolution`` times counting atoms.
+    """A density with respect to length and, at atoms, ``step`` times counting.
 
-    Parts of the mixture: the linear law; kernels at the values in the leaves of trees, of several
-    widths; the same at these values moved by the difference of the linear predictions of the two
-    rows; and a Cauchy law as wide as the column, so that no row is impossible.
+    An atom is a value that is seen far more often than those next to it, such as a zero. A mass
+    there counts as if it were spread over the usual distance of two values, so that neither atoms
+    nor other values are unlikely only because they are measured differently.
     """
 
+    has_length = True
+
     values: Float[np.ndarray, " k"]
+    """Seen values, ascending."""
     masses: Float[np.ndarray, " k"]
     atom: Bool[np.ndarray, " k"]
-    """Which values have a mass."""
-    local: Float[np.ndarray, " k"]
-    """Widths of kernels at each value, up to a factor."""
-    resolution: float
-    """The usual smallest difference of two values."""
+    step: Float[np.ndarray, " k"]
+    """The usual distance of two values, at each of them."""
     centre: float
     spread: float
+    local: Float[np.ndarray, " k"]
+    """Factors of the widths of kernels at each value: density to the power −½ (Abramson 1982)."""
     kind: Int[np.ndarray, " c"]
+    """Of each part."""
     width: Float[np.ndarray, " c"]
+    """Of its kernels, in the units of the column; 0 without."""
 
     @classmethod
-    def of(cls, seen: np.ndarray, weight: np.ndarray, residuals: np.ndarray) -> "Line":
-        """Learn from seen values (n,), their weights, and residuals of the linear law."""
-        values, place = np.unique(seen, return_inverse=True)
+    def of(
+        cls, seen: np.ndarray, weight: np.ndarray, *, step: np.ndarray, residuals: np.ndarray
+    ) -> "Line":
+        """Learn from seen values (n,), their steps, and their residuals from the linear law."""
+        values, first, place = np.unique(seen, return_index=True, return_inverse=True)
         masses = np.bincount(place, weight) / weight.sum()
-        gaps = np.diff(values)
-        resolution = float(np.quantile(gaps, 0.1))
-        density = neighbour_density(values, masses, resolution, len(seen))
-        spread = float(np.exp(-np.log(density) @ masses)) / GAUSSIAN_RANGE
-        local = np.clip(1 / np.sqrt(density * spread * GAUSSIAN_RANGE), 0.2, 5.0)
-        middle = float(values[np.searchsorted(np.cumsum(masses), 0.5)])
-        residual = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
-        kind = [LINEAR, *[TREES] * len(WIDTHS), *[SHIFTED] * len(RESIDUAL_WIDTHS), BACKGROUND]
-        width = [0.0, *(spread * w for w in WIDTHS), *(residual * w for w in RESIDUAL_WIDTHS), 0.0]
+        density = rank_density(values, masses, step[first], len(seen))
+        spread = float(np.exp(-masses @ np.log(density))) / GAUSSIAN_RANGE
+        residual = float(np.subtract(*np.quantile(residuals, [0.75, 0.25]))) / 1.349
+        widths = [spread * w for w in LEAF_WIDTHS], [residual * w for w in MOVED_WIDTHS]
+        kinds = [LEAVES] * len(LEAF_WIDTHS) + [MOVED] * len(MOVED_WIDTHS)
         return cls(
             values=values,
             masses=masses,
             atom=atoms(masses),
-            local=local,
-            resolution=resolution,
-            centre=middle,
+            step=step[first],
+            centre=float(np.quantile(seen, 0.5)),
             spread=spread,
-            kind=np.array(kind),
-            width=np.array(width),
+            local=np.clip((density * spread * GAUSSIAN_RANGE) ** -0.5, 0.2, 5.0),
+            kind=np.array([LINEAR, *kinds, BROAD]),
+            width=np.array([0.0, *widths[0], *widths[1], 0.0]),
         )
 
-    @property
-    def n_parts(self) -> int:
-        """Parts of the mixture."""
-        return len(self.kind)
-
-    def only(self, parts: np.ndarray) -> "Line":
-        """Return the column with some of the parts."""
-        return replace(self, kind=self.kind[parts], width=self.width[parts])
-
-    def parts(
-        self, x: Float[np.ndarray, " r"], law: LinearLaw, z: Float[np.ndarray, "r w"], met: Met
-    ) -> Float[np.ndarray, "c r"]:
+    def parts(self, x: Float[np.ndarray, " r"], prediction: Prediction) -> Float[np.ndarray, "c r"]:
         """Return the density at ``x`` by every part."""
         place = np.clip(np.searchsorted(self.values, x), 0, len(self.values) - 1)
         at_atom = (self.values[place] == x) & self.atom[place]
-        mean = law.coordinates.predicted(z)
-        y, smooth = self.values[met.place], ~self.atom[met.place]
-        distance = x[met.row] - y
-        shift = mean[met.row] - met.prediction
-        out = np.empty((self.n_parts, len(x)))
-        continuous = 1 - self.masses[self.atom].sum()
-        atom_leaf = met.summed(met.place == place[met.row]) if at_atom.any() else 0.0
-        for c, (kind, width) in enumerate(zip(self.kind, self.width, strict=True)):
-            if kind == LINEAR:
-                sd = max(law.deviation[0] * law.coordinates.scale, 0.5*self.resolution)
-                density = continuous * normal((x - mean) / sd) / sd
-            elif kind == BACKGROUND:
-                t = (x - self.centre) / self.spread
-                density = continuous / (np.pi * self.spread * (1 + t**2))
-            else:
-                h = self.kernel(kind, width, met.place)
-                t = (distance - shift) / h if kind == SHIFTED else distance / h
-                density = met.summed(smooth * normal(t) / h)
-            mass = atom_leaf if kind in (TREES, SHIFTED) else self.masses[place]
-            out[c] = np.where(at_atom, mass / self.resolution, density)
-        return out
-
-    def kernel(self, kind: int, width: float, place: np.ndarray) -> np.ndarray:
-        """Return the standard deviations of kernels at values."""
-        h = width * self.local[place] if kind == TREES else np.full(len(place), width)
-        return np.maximum(h, 0.5 * self.resolution)
+        met = prediction.met
+        in_leaf = met.average(met.place == place[met.row]) if at_atom.any() else self.masses[place]
+        masses = np.where(np.isin(self.kind, (LEAVES, MOVED))[:, None], in_leaf, self.masses[place])
+        return np.where(at_atom, masses / self.step[place], self._densities(x, prediction))
 
     def draw(
-        self,
-        u: Float[np.ndarray, "r 4"],
-        shares: Float[np.ndarray, " c"],
-        law: LinearLaw,
-        z: Float[np.ndarray, "r w"],
-        ranked: Float[np.ndarray, "r p"],
-        leaf_values: LeafValues,
+        self, uniforms: Float[np.ndarray, "r 4"], prediction: Prediction, shares: np.ndarray
     ) -> Float[np.ndarray, " r"]:
-        """Return a number per row, drawn by four uniform numbers."""
-        part = picked(u[:, 0], shares)
-        kind, width = self.kind[part], self.width[part]
-        mean, noise = law.coordinates.predicted(z), ndtri(u[:, 3])
-        sd = max(law.deviation[0] * law.coordinates.scale, 0.5*self.resolution)
-        drawn = mean + sd * noise
-        far = kind == BACKGROUND
-        drawn[far] = self.centre + self.spread * np.tan(np.pi * (u[far, 3] - 0.5))
-        place = picked(u[:, 2], np.append(np.where(self.atom, self.masses, 0), 1 - self.masses[self.atom].sum()))
-        trees = (kind == TREES) | (kind == SHIFTED)
-        place[trees], prediction = leaf_values.pick(ranked[trees], u[trees, 1], u[trees, 2])
-        k = len(self.values)
-        y = self.values[place[trees]]
-        shift = np.where(kind[trees] == SHIFTED, mean[trees] - prediction, 0.0)
-        h = np.where(kind[trees]==TREES, self.kernel(TREES, width[trees], place[trees]), np.maximum(width[trees], .5*self.resolution))
-        drawn[trees] = y + shift + h * noise[trees]
+        """Return a number per row, drawn by four uniform numbers from parts with these shares."""
+        part = picked(uniforms[:, 0], shares)
+        kind, noise = self.kind[part], ndtri(uniforms[:, 3])
+        drawn = prediction.mean + self._linear_deviation(prediction) * noise
+        broad = kind == BROAD
+        drawn[broad] = self.centre + self.spread * np.tan(np.pi * (uniforms[broad, 3] - 0.5))
+        # One past the last value stands for none of the atoms.
+        place = picked(uniforms[:, 2], np.append(self.masses * self.atom, self._smooth_mass))
+        trees = np.isin(kind, (LEAVES, MOVED))
+        place[trees], residual = prediction.of(trees).pick(uniforms[trees, 1:3])
+        moved = prediction.mean[trees] + residual
+        around = np.where(kind[trees] == MOVED, moved, self.values[place[trees]])
+        h = self._kernel_width(kind[trees], self.width[part[trees]], place[trees])
+        drawn[trees] = around + h * noise[trees]
         at_atom = np.append(self.atom, False)[place]
         drawn[at_atom] = self.values[place[at_atom]]
         return drawn
 
+    def pruned(self, shares: np.ndarray) -> tuple["Line", np.ndarray]:
+        """Return the column without parts that have no share, and the shares of the others."""
+        kept = shares > 0
+        return replace(self, kind=self.kind[kept], width=self.width[kept]), shares[kept]
+
+    def near(self, shares: np.ndarray) -> np.ndarray:
+        """Return the shares of draws that are to look like rows: without the broad law."""
+        shares = np.where(self.kind == BROAD, 0.0, shares)
+        return shares / shares.sum()
+
     def snapped(self, x: np.ndarray) -> np.ndarray:
-        """Return the seen values next to drawn ones; only atoms are at atoms."""
-        free = self.values[~self.atom]
+        """Return the seen values next to draws; at atoms only draws that are atoms."""
+        free, atoms = self.values[~self.atom], self.values[self.atom]
         nearest = free[np.searchsorted((free[1:] + free[:-1]) / 2, x)]
-        return np.where(np.isin(x, self.values[self.atom]), x, nearest)
+        return np.where(np.isin(x, atoms), x, nearest)
+
+    @property
+    def _smooth_mass(self) -> float:
+        """Of all but the atoms, in the column as a whole."""
+        return float(self.masses[~self.atom].sum())
+
+    def _linear_deviation(self, prediction: Prediction) -> float:
+        return max(prediction.deviation, NARROWEST * float(self.masses @ self.step))
+
+    def _kernel_width(
+        self, kind: np.ndarray | int, width: np.ndarray | float, place: np.ndarray
+    ) -> np.ndarray:
+        """Return the standard deviations of kernels at cells."""
+        h = width * np.where(kind == LEAVES, self.local[place], 1.0)
+        return np.maximum(h, NARROWEST * self.step[place])
+
+    def _densities(self, x: np.ndarray, prediction: Prediction) -> Float[np.ndarray, "c r"]:
+        """Return the density of every part at numbers that are no atoms."""
+        met, deviation = prediction.met, self._linear_deviation(prediction)
+        gaussian = normal_density((x - prediction.mean) / deviation) / deviation
+        broad = 1 / (np.pi * self.spread * (1 + np.square((x - self.centre) / self.spread)))
+        plain = {LINEAR: gaussian * self._smooth_mass, BROAD: broad * self._smooth_mass}
+        smooth = ~self.atom[met.place]
+        around = {LEAVES: self.values[met.place], MOVED: prediction.mean[met.row] + met.residual}
+        out = np.empty((len(self.kind), len(x)))
+        for c, (kind, width) in enumerate(zip(self.kind.tolist(), self.width, strict=True)):
+            if kind in plain:
+                out[c] = plain[kind]
+            else:
+                h = self._kernel_width(kind, width, met.place)
+                out[c] = met.average(smooth * normal_density((x[met.row] - around[kind]) / h) / h)
+        return out
 
 
-def normal(t: np.ndarray) -> np.ndarray:
+def normal_density(t: np.ndarray) -> np.ndarray:
     """Return the standard normal density."""
-    return np.exp(-0.5 * t**2) / np.sqrt(2 * np.pi)
+    return np.exp(-0.5 * np.square(t)) / np.sqrt(2 * np.pi)
 
 
-def atoms(masses: np.ndarray) -> np.ndarray:
-    """Return which of the distinct values, in order, are seen far more often than others near."""
-    padded = np.pad(masses, 2)
-    n = len(masses)
-    near = np.max([padded[:n], padded[1 : n + 1], padded[3 : n + 3], padded[4 : n + 4]], axis=0)
-    return (masses >= ATOM) & (masses > ATOM_RATIO * near)
+def atoms(masses: Float[np.ndarray, " k"]) -> Bool[np.ndarray, " k"]:
+    """Return which values, in ascending order, are seen far more often than those next to them."""
+    k, padded = len(masses), np.pad(masses, 2)
+    near = np.max([padded[i : i + k] for i in (0, 1, 3, 4)], axis=0)
+    found = (masses >= ATOM) & (masses > ATOM_RATIO * near)
+    return found if (~found).sum() >= 2 else np.zeros(k, bool)
 
 
-def neighbour_density(
-    values: np.ndarray, masses: np.ndarray, resolution: float, n: int
+def rank_density(
+    values: Float[np.ndarray, " k"],
+    masses: Float[np.ndarray, " k"],
+    step: Float[np.ndarray, " k"],
+    n: int,
 ) -> Float[np.ndarray, " k"]:
-    """Return a rough density at each distinct value, from the distance to near ranks.
-
-    The share of the rows within √n ranks around a value, per length.
-    """
+    """Return a rough density at each value: the share of the √n rows around it, per length."""
     middle = np.cumsum(masses) - masses / 2
-    reach = max(np.sqrt(n), 4.0) / n / 2
-    low, high = np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
-    grid = np.concatenate([[0.0], middle, [1.0]])
-    ends = np.concatenate([values[:1] - resolution / 2, values, values[-1:] + resolution / 2])
-    length = np.interp(high, grid, ends) - np.interp(low, grid, ends)
-    return (high - low) / np.maximum(length, resolution)
+    reach = max(np.sqrt(n), 4.0) / (2 * n)
+    ranks = np.concatenate([[0.0], middle, [1.0]])
+    ends = np.concatenate([[values[0] - step[0] / 2], values, [values[-1] + step[-1] / 2]])
+    low, high = np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)
+    length = np.interp(high, ranks, ends) - np.interp(low, ranks, ends)
+    return (high - low) / np.maximum(length, step)

@@ -1,4 +1,4 @@
-"""Columns of few values: every value has a mass."""
+"""A column with few values: each has a mass."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,26 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr
 
-from sm_estimators.conditionals.leaf_values import LeafValues, Met
-from sm_estimators.conditionals.linear_law import LinearLaw
+from sm_estimators.conditionals.prediction import Prediction
+
+LINEAR, TREES, WHOLE = range(3)
+"""The parts: the linear law, the leaves of trees, and the column as a whole."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """A column whose density is a mass at each seen value, with respect to counting.
+    """Masses of the seen values, a density with respect to counting.
 
-    The masses of all seen values add up to one. For a value that was not seen ``unseen`` stands
-    in their place, so that no row is impossible.
+    They add up to one. What was never seen counts as ``unseen``, half a row, all the same, so that
+    no row is impossible.
     """
 
+    has_length = False
+
     values: Float[np.ndarray, " k"]
+    """Seen values, ascending."""
     masses: Float[np.ndarray, " k"]
-    """Of the whole column."""
+    """Of the column as a whole."""
     unseen: float
 
     @classmethod
@@ -30,56 +35,51 @@ class Points:
         counts = np.bincount(place, weight) * len(seen) / weight.sum() + 0.5
         return cls(values, counts / counts.sum(), 0.5 / (len(seen) + 1))
 
-    @property
-    def n_parts(self) -> int:
-        """Parts of the mixture: the linear law, trees, and the whole column."""
-        return 3
-
-    def parts(
-        self, x: Float[np.ndarray, " r"], law: LinearLaw, z: Float[np.ndarray, "r w"], met: Met
-    ) -> Float[np.ndarray, "c r"]:
+    def parts(self, x: Float[np.ndarray, " r"], prediction: Prediction) -> Float[np.ndarray, "c r"]:
         """Return the mass of ``x`` by every part."""
         place = np.clip(np.searchsorted(self.values, x), 0, len(self.values) - 1)
-        known = self.values[place] == x
-        parts = np.stack(
+        met = prediction.met
+        masses = np.stack(
             [
-                self._by_linear_law(law, z)[np.arange(len(x)), place],
-                met.summed(met.place == place[met.row]),
+                self._by_linear_law(prediction)[np.arange(len(x)), place],
+                met.average(met.place == place[met.row]),
                 self.masses[place],
             ]
         )
-        return np.where(known, parts, self.unseen)
+        return np.where(self.values[place] == x, masses, self.unseen)
 
     def draw(
-        self,
-        u: Float[np.ndarray, "r 4"],
-        shares: Float[np.ndarray, " c"],
-        law: LinearLaw,
-        z: Float[np.ndarray, "r w"],
-        ranked: Float[np.ndarray, "r p"],
-        leaf_values: LeafValues,
+        self, uniforms: Float[np.ndarray, "r 4"], prediction: Prediction, shares: np.ndarray
     ) -> Float[np.ndarray, " r"]:
-        """Return a value per row, drawn by four uniform numbers."""
-        part = picked(u[:, 0], shares)
-        place = picked(u[:, 1], self.masses)
-        linear, trees = part == 0, part == 1
-        place[linear] = picked(u[linear, 1], self._by_linear_law(law, z[linear]))
-        place[trees] = leaf_values.pick(ranked[trees], u[trees, 1], u[trees, 2])[0]
+        """Return a value per row, drawn by four uniform numbers from parts with these shares."""
+        part = picked(uniforms[:, 0], shares)
+        place = picked(uniforms[:, 1], self.masses)
+        linear, trees = part == LINEAR, part == TREES
+        place[linear] = picked(uniforms[linear, 1], self._by_linear_law(prediction.of(linear)))
+        place[trees] = prediction.of(trees).pick(uniforms[trees, 1:3])[0]
         return self.values[place]
 
+    def pruned(self, shares: np.ndarray) -> tuple["Points", np.ndarray]:
+        """Return the column without parts that have no share: all are kept."""
+        return self, shares
+
+    def near(self, shares: np.ndarray) -> np.ndarray:
+        """Return the shares of draws that are to look like rows of the table: the same."""
+        return shares
+
     def snapped(self, x: np.ndarray) -> np.ndarray:
-        """Return values that were seen: these are."""
+        """Return draws as values that were seen, which they are."""
         return x
 
-    def _by_linear_law(self, law: LinearLaw, z: np.ndarray) -> Float[np.ndarray, "r k"]:
-        """Return the masses of all values by the linear law."""
-        column = law.coordinates
+    def _by_linear_law(self, prediction: Prediction) -> Float[np.ndarray, "r k"]:
+        """Return the masses of all values; of numbers, those between their midpoints."""
+        column, z = prediction.law.coordinates, prediction.z
         if column.nominal:
             return column.probabilities(z)
         midpoints = column.linear((self.values[1:] + self.values[:-1]) / 2)[:, 0]
-        below = ndtr((midpoints - z) / law.deviation)
-        ends = np.zeros((len(z), 1))
-        return np.diff(below, axis=1, prepend=ends, append=ends + 1)
+        below = ndtr((midpoints - z) / prediction.law.deviation)
+        zero = np.zeros((len(z), 1))
+        return np.diff(below, axis=1, prepend=zero, append=zero + 1)
 
 
 def picked(u: Float[np.ndarray, " r"], masses: np.ndarray) -> np.ndarray:

@@ -1,162 +1,275 @@
-"""Learn the laws of all columns, each given those before it, from completed tables."""
+"""Learn the law of every column given those before it, from completed tables."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from sm_estimators.conditionals.completions import Completions
+from sm_estimators.conditionals.coordinates import Coordinates, learn_coordinates
+from sm_estimators.conditionals.curve import Curve
+from sm_estimators.conditionals.curve_choice import chosen_curves
 from sm_estimators.conditionals.factor import Factor
-from sm_estimators.conditionals.forest import grow_tree, joined
+from sm_estimators.conditionals.forest import LEAF, Forest, grow_tree, joined
 from sm_estimators.conditionals.leaf_values import LeafValues
+from sm_estimators.conditionals.likelihood_shares import likelihood_shares
 from sm_estimators.conditionals.line import Line
 from sm_estimators.conditionals.linear_law import LinearLaw
+from sm_estimators.conditionals.moments import Moments, pooled_moments
 from sm_estimators.conditionals.points import Points
+from sm_estimators.conditionals.prediction import Prediction
 from sm_estimators.conditionals.sequence import Sequence
 
 N_TREES = 30
-N_MARGINAL = 6
-MIN_LEAF = 5
-BAG = 0.632
-MAX_ROWS = 3000
-MAX_SCORED = 2000
+MIN_LEAF = 3
+"""Rows in a leaf at least."""
+BAG = 0.75
+"""Share of the rows that a tree sees; the others judge it."""
+MAX_ROWS = 4000
+"""Rows that a column learns from at most."""
+MAX_SCORED = 1500
+"""Rows that decide shares at most."""
 MAX_FEATURES = 24
+"""Coordinates among which a tree looks for a split at most."""
 FEWEST = 20
-MARGINAL_ROWS = 300
-MANY = 50
-LEAST_SHARE = 0.02
-RIDGE = 1e-3
-POOLED = True
-ORDER = "holes"
+"""Seen values of a column that is given others."""
+N_WHOLE, MAX_WHOLE = 6, 300
+"""Trees of a column that is given none, which are a root, and rows in each at most."""
+FEW_VALUES = 50
+"""Values of a column of masses at most,"""
+ONCE = 0.02
+"""and share of the rows with a value that was seen once."""
 
 
-def fit_sequence(rng, tables: Completions, observed, weight, location, covariance):
-    if POOLED:
-        flat = tables.linear.reshape(-1, tables.linear.shape[-1]).astype(float)
-        w = np.tile(weight, len(tables.linear)); w = w / w.sum()
-        location = w @ flat
-        c = (flat - location) * np.sqrt(w)[:, None]
-        covariance = c.T @ c
-        covariance += np.diag(RIDGE * np.maximum(np.diag(covariance), 1e-9))
-    n = observed.shape[0]
-    order = column_order(tables, observed)
-    done = np.zeros(tables.linear.shape[-1], bool)
+class Cells(NamedTuple):
+    """The seen cells of a column, and what the columns before it say about them."""
+
+    y: Float[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"]
+    law: LinearLaw
+    z: Float[np.ndarray, "m n w"]
+    """Linear predictions, by the completed table that a row is taken from."""
+    alone: Float[np.ndarray, "n w"]
+    """The same in the first table, as if the law had not seen the row."""
+    ranked: Float[np.ndarray, "m n p"]
+    """Inputs of trees, with the linear predictions in the column's own place."""
+    step: Float[np.ndarray, " n"]
+    """The usual distance of two values."""
+    block: slice
+    before: Int[np.ndarray, " q"]
+    """Which coordinates belong to columns before it."""
+
+    @property
+    def column(self) -> Coordinates:
+        """How the column is written."""
+        return self.law.coordinates
+
+    def residuals(self, table: int, rows: np.ndarray) -> Float[np.ndarray, " r"]:
+        """Return what the linear law leaves of some cells, in the units of the column."""
+        if self.column.nominal:
+            return np.zeros(len(rows))
+        return self.y[rows] - self.column.predicted(self.z[table, rows])
+
+
+def fit_sequence(
+    rng: np.random.Generator,
+    tables: Completions,
+    observed: Bool[np.ndarray, "n d"],
+    weight: Float[np.ndarray, " n"],
+) -> Sequence:
+    """Learn a sequence from tables in which holes have been drawn.
+
+    Columns with the fewest holes come first, among them those with few values. Each is learned
+    from the rows in which it was seen.
+    """
+    tables, curves = mapped(tables, observed, weight)
+    moments = pooled_moments(rng, tables.linear, weight)
+    before = np.zeros(tables.linear.shape[-1], bool)
     factors = []
-    for j in order:
-        factors.append(fit_factor(rng, tables, j, done.copy(), observed, weight, location, covariance))
-        done[tables.blocks[j]] = True
-    return Sequence(tables.coordinates, factors)
+    for j in sequence_order(tables, observed):
+        rows = np.flatnonzero(observed[:, j])
+        if len(rows) > MAX_ROWS:
+            rows = np.sort(rng.choice(rows, MAX_ROWS, replace=False))
+        given = before if len(rows) >= FEWEST else np.zeros_like(before)
+        cells = cells_of(
+            tables, j, rows, weight=weight[rows], curve=curves[j], given=given, moments=moments
+        )
+        factors.append(learn_factor(rng, j, cells))
+        before[tables.blocks[j]] = True
+    return Sequence(curves, tables.coordinates, factors)
 
 
-def column_order(tables, observed):
-    holes = (~observed).sum(axis=0)
-    if ORDER == "holes":
-        return np.argsort(holes, kind="stable")
-    k = np.array([len(c.values) for c in tables.coordinates])
-    if ORDER == "few":
-        return np.lexsort((k, holes))
-    return np.lexsort((-k, holes))
+def mapped(
+    tables: Completions, observed: Bool[np.ndarray, "n d"], weight: Float[np.ndarray, " n"]
+) -> tuple[Completions, list[Curve]]:
+    """Return tables of mapped columns, and the maps."""
+    columns = list(zip(tables.coordinates, tables.values[0].T, observed.T, strict=True))
+    straight = [Curve.straight(x[seen]) for _, x, seen in columns]
+    curves = [
+        line if c.nominal else Curve.of(x[seen], weight[seen])
+        for line, (c, x, seen) in zip(straight, columns, strict=True)
+    ]
+    curved = mapped_by(curves, tables, observed, weight)
+    gain = np.zeros(tables.linear.shape[-1])
+    for (c, x, seen), new, curve, block in zip(
+        columns, curved.coordinates, curves, tables.blocks, strict=True
+    ):
+        if np.isfinite(curve.width):
+            slope = np.average(curve.log_slope(x[seen]), weights=weight[seen])
+            gain[block] = slope + np.log(c.scale / new.scale)
+    chosen = chosen_curves(tables.linear[0], curved.linear[0], gain, weight)
+    curves = [
+        curve if chosen[block].any() else line
+        for curve, line, block in zip(curves, straight, tables.blocks, strict=True)
+    ]
+    return mapped_by(curves, tables, observed, weight), curves
 
 
-def law_given(tables, j, done, location, covariance, n):
-    block, column = tables.blocks[j], tables.coordinates[j]
-    own = np.zeros(len(done), bool); own[block] = True
-    idx = np.flatnonzero(done | own)
-    sub = np.flatnonzero(own[idx])
-    law = LinearLaw.of(column, slice(sub[0], sub[-1] + 1) if len(sub) else slice(0, 0), location[idx], np.linalg.inv(covariance[np.ix_(idx, idx)]))
-    slopes = np.zeros((len(done), column.width)); slopes[idx] = law.slopes
-    lev = leverage(done, n)
-    return LinearLaw(column, law.intercept, slopes, law.deviation / np.sqrt(1 - lev)), lev
+def mapped_by(
+    curves: list[Curve], tables: Completions, observed: np.ndarray, weight: np.ndarray
+) -> Completions:
+    """Return tables of mapped columns."""
+    columns = zip(curves, np.moveaxis(tables.values, 2, 0), strict=True)
+    values = np.stack([curve.forward(x) for curve, x in columns], axis=2)
+    nominal = np.array([column.nominal for column in tables.coordinates])
+    return Completions(learn_coordinates(values[0], observed, nominal, weight), values)
 
 
-def leverage(done, n):
-    return min(done.sum() / n, 0.5)
+def sequence_order(tables: Completions, observed: Bool[np.ndarray, "n d"]) -> list[int]:
+    """Return the columns, those with the fewest holes first, among them those of few values."""
+    seen = [tables.values[0, rows, j] for j, rows in enumerate(observed.T)]
+    many = [not (c.nominal or few(y)) for c, y in zip(tables.coordinates, seen, strict=True)]
+    return np.lexsort((many, (~observed).sum(axis=0))).tolist()
 
 
-def fit_factor(rng, tables, j, done, observed, weight, location, covariance):
-    rows = np.flatnonzero(observed[:, j])
-    n, m = len(rows), len(tables.values)
-    column, block = tables.coordinates[j], tables.blocks[j]
-    law, lev = law_given(tables, j, done, location, covariance, n)
-    linear, ranked = tables.linear[:, rows], tables.ranked[:, rows]
-    z = law.predict(linear.reshape(-1, linear.shape[-1])).reshape(m, n, -1)
-    ranked[:, :, block] = column.ranked_prediction(z.reshape(m * n, -1)).reshape(m, n, -1)
-    y, w = tables.values[0, rows, j], weight[rows]
+def few(y: Float[np.ndarray, " n"]) -> bool:
+    """Return whether each of the seen values has a mass: few, and hardly any seen only once."""
     counts = np.unique(y, return_counts=True)[1]
-    few = len(counts) <= MANY and (counts == 1).sum() <= max(2, 0.02 * n)
-    features = np.flatnonzero(done) if done.any() and n >= FEWEST else np.array([], int)
+    once = (counts == 1).sum()
+    return len(counts) < 3 or bool(len(counts) <= FEW_VALUES and once <= max(2, ONCE * len(y)))
+
+
+def cells_of(
+    tables: Completions,
+    j: int,
+    rows: np.ndarray,
+    *,
+    weight: np.ndarray,
+    curve: Curve,
+    given: Bool[np.ndarray, " p"],
+    moments: Moments,
+) -> Cells:
+    """Return the seen cells of a column with their predictions from the given coordinates.
+
+    A row's own part of its linear prediction, h, is that of a regression with a ridge; without
+    it, the row would be predicted at z − h / (1 − h) (y − z).
+    """
+    column, block = tables.coordinates[j], tables.blocks[j]
+    before = np.flatnonzero(given)
+    law = law_given(column, block, before, moments)
+    linear, ranked = tables.linear[:, rows], tables.ranked[:, rows]
+    z = law.predict(linear.reshape(-1, linear.shape[-1]))
+    ranked[:, :, block] = column.ranked_prediction(z).reshape(len(linear), len(rows), -1)
+    z = z.reshape(len(linear), len(rows), -1)
+    y = tables.values[0, rows, j]
+    residuals = column.linear(y) - z[0]
+    h = leverages(linear[0][:, before], weight, moments, before)[:, None]
+    alone = z[0] - h / (1 - h) * residuals
+    deviation = np.sqrt(np.average(np.square(column.linear(y) - alone), axis=0, weights=weight))
+    law = replace(law, deviation=np.maximum(deviation, 1e-9))
+    return Cells(y, weight, law, z, alone, ranked, steps(curve, y), block, before)
+
+
+def steps(curve: Curve, y: np.ndarray) -> np.ndarray:
+    """Return the usual distance of two values at mapped values (n,).
+
+    Before the map it is the same everywhere: a tenth of the distances of neighbours are smaller.
+    """
+    gaps = np.diff(curve.values)
+    resolution = np.quantile(gaps, 0.1) if len(gaps) else 1.0
+    return resolution * np.exp(curve.log_slope(curve.seen(y)))
+
+
+def law_given(column: Coordinates, block: slice, before: np.ndarray, moments: Moments) -> LinearLaw:
+    """Return the linear law of a block of coordinates given those before it."""
     own = np.arange(block.start, block.stop)
-    leaf_values, counted = grow(rng, law, z, ranked, y, w, np.concatenate([features, own]) if len(features) else features)
-    prediction = np.zeros((m, n)) if column.nominal else column.predicted(z.reshape(m*n, -1)).reshape(m, n)
-    if column.nominal or few or len(counts) < 3:
-        support = Points.of(y, w)
+    S = moments.covariance
+    slopes = np.zeros((len(S), len(own)))
+    slopes[before] = np.linalg.solve(S[np.ix_(before, before)], S[np.ix_(before, own)])
+    intercept = moments.location[own] - moments.location @ slopes
+    return LinearLaw(column, intercept, slopes, np.ones(len(own)))
+
+
+def leverages(
+    linear: np.ndarray, weight: np.ndarray, moments: Moments, before: np.ndarray
+) -> Float[np.ndarray, " n"]:
+    """Return the part that each row has in its own linear prediction, half at most."""
+    centred = linear - moments.location[before]
+    S = moments.covariance[np.ix_(before, before)]
+    squares = np.einsum("ij,ij->i", centred, np.linalg.solve(S, centred.T).T)
+    return np.minimum((1 + squares) * weight / weight.sum(), 0.5)
+
+
+def learn_factor(rng: np.random.Generator, j: int, cells: Cells) -> Factor:
+    """Grow the trees of a column, and find the shares of all parts by rows they did not see."""
+    leaf_values, unused = grow(rng, cells)
+    y, weight, column = cells.y, cells.weight, cells.column
+    if column.nominal or few(y):
+        support = Points.of(y, weight)
     else:
-        support = Line.of(y, w, (y - prediction[0])/(1-lev))
-    # held-out
-    scored = rng.permutation(n)[:MAX_SCORED]
-    scored = scored[counted[scored].any(axis=1)]
-    parts = np.empty((support.n_parts, len(scored)))
-    away = z - lev * (column.linear(y) - z) / (1 - lev)
-    for begin in range(0, len(scored), 500):
-        s = scored[begin:begin+500]
-        X = ranked[0, s]
-        X[:, block] = column.ranked_prediction(away[0, s])
-        met = held_out(leaf_values, X, counted[s])
-        parts[:, begin:begin+500] = support.parts(y[s], law, away[0, s], met)
-    shares, kept = mixture_shares(parts, w[scored])
-    full_support = support
-    if isinstance(support, Line):
-        support = support.only(kept)
-    else:
-        full = np.zeros(3); full[kept] = shares; shares = full
-    f = Factor(int(j), block, law, leaf_values, support, shares)
-    object.__setattr__(f, "oob", float(np.average(np.log(shares @ (parts[kept] if isinstance(support, Line) else parts)), weights=w[scored])))
-    object.__setattr__(f, "dbg", (parts, w[scored], full_support))
-    return f
+        residuals = y - column.predicted(cells.alone)
+        support = Line.of(y, weight, step=cells.step, residuals=residuals)
+    scored = rng.permutation(np.flatnonzero(unused.any(axis=1)))[:MAX_SCORED]
+    ranked, z = cells.ranked[0, scored], cells.alone[scored]
+    ranked[:, cells.block] = column.ranked_prediction(z)
+    held_out = Prediction(cells.law, leaf_values, z, ranked, unused[scored])
+    parts = support.parts(y[scored], held_out)
+    shares = likelihood_shares(parts, weight[scored], always=len(parts) - 1)
+    support, shares = support.pruned(shares)
+    return Factor(j, cells.block, cells.law, leaf_values, support, shares)
 
 
-def held_out(leaf_values, X, counted):
-    return leaf_values.met(X, counted)
-
-
-def grow(rng, law, z, ranked, y, w, features):
-    m, n = z.shape[:2]
-    column = law.coordinates
-    place = np.searchsorted(column.values, y)
-    response = column.response(y)
-    n_trees = N_TREES if len(features) else N_MARGINAL
-    n_used = max(min(round(BAG * n), MAX_ROWS if len(features) else MARGINAL_ROWS), 1)
-    trees, predictions, counted = [], [], np.ones((n, n_trees), bool)
+def grow(rng: np.random.Generator, cells: Cells) -> tuple[LeafValues, np.ndarray]:
+    """Return trees, each of one completed table, and which of them have not used a row, (n, t)."""
+    m, n = cells.z.shape[:2]
+    given = len(cells.before) > 0
+    n_trees = N_TREES if given else N_WHOLE
+    n_used = max(min(round(BAG * n), n if given else MAX_WHOLE), 1)
+    place = np.searchsorted(cells.column.values, cells.y)
+    trees, residuals, unused = [], [], np.ones((n, n_trees), bool)
     for t in range(n_trees):
         used = rng.permutation(n)[:n_used]
-        counted[used, t] = False
-        X = ranked[t % m][np.ix_(used, features)] if len(features) else np.zeros((n_used, 1), np.float32)
-        tree = grow_tree(rng, X, response[used], used.astype(np.float64), w[used], min_leaf=MIN_LEAF,
-                         max_features=min(1.0, MAX_FEATURES / max(len(features), 1)))
-        cells = tree.values.astype(int)
-        predictions.append(np.zeros(len(cells)) if column.nominal else column.predicted(z[t % m, cells]))
-        feature = tree.feature.copy()
-        if len(features):
-            feature[feature >= 0] = features[feature[feature >= 0]]
-        trees.append(replace(tree, values=place[cells].astype(np.float32), feature=feature))
-    return LeafValues(joined(trees), np.concatenate(predictions)), counted
+        unused[used, t] = False
+        tree = grow_one(rng, cells, t % m, used)
+        kept = tree.values.astype(np.intp)
+        residuals.append(cells.residuals(t % m, kept))
+        trees.append(replace(tree, values=place[kept].astype(np.float32)))
+    return LeafValues(joined(trees), np.concatenate(residuals).astype(np.float32)), unused
 
 
-def mixture_shares(parts, weight):
-    kept = np.arange(len(parts))
-    shares = em(parts, weight)
-    kept = np.flatnonzero((shares >= LEAST_SHARE) | (kept == len(parts) - 1))
-    return em(parts[kept], weight), kept
+def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarray) -> Forest:
+    """Return a tree of some rows of one table; its values are the numbers of rows.
 
-
-def em(parts, weight):
-    c = len(parts)
-    shares = np.full(c, 1 / c)
-    w = weight * len(weight) / weight.sum() if len(weight) else weight
-    for _ in range(300):
-        joint = shares[:, None] * parts
-        resp = joint / np.maximum(joint.sum(axis=0), 1e-300)
-        new = (resp @ w + 1 / c) / (len(w) + 1)
-        if np.abs(new - shares).max() < 1e-5:
-            break
-        shares = new
-    return shares
+    Numbers are split by what they are and by their residuals together. Without columns before
+    this one the tree is a root.
+    """
+    features = np.append(cells.before, np.arange(cells.block.start, cells.block.stop))
+    X = cells.ranked[table][np.ix_(used, features)]
+    if not len(cells.before):
+        X, features = np.zeros((len(used), 1), np.float32), np.zeros(1, int)
+    response = cells.column.response(cells.y[used])
+    if not cells.column.nominal:
+        both = np.stack([response, cells.residuals(table, used)], axis=1)
+        response = both / np.maximum(both.std(axis=0), np.finfo(float).tiny)
+    tree = grow_tree(
+        rng,
+        X,
+        response,
+        used.astype(np.float64),
+        cells.weight[used],
+        min_leaf=MIN_LEAF,
+        max_features=min(1.0, MAX_FEATURES / len(features)),
+    )
+    feature = np.where(tree.feature == LEAF, LEAF, features[np.maximum(tree.feature, 0)])
+    return replace(tree, feature=feature.astype(np.int32))

@@ -29,6 +29,19 @@ class ChainFiller:
         rng = np.random.default_rng(seed)
         return self.chain.means(rng, values, observed, n_tables=n_draws)
 
+    def sample(self, n_samples: int, *, seed: int) -> np.ndarray:
+        """Return new rows, (n, d)."""
+        return self._sequence().sample(np.random.default_rng(seed), n_samples)
+
+    def log_density(self, values: np.ndarray, observed: np.ndarray, *, seed: int) -> np.ndarray:
+        """Return the log-density of what was seen of every row, (n,)."""
+        return self._sequence().log_density(np.random.default_rng(seed), values, observed)
+
+    def _sequence(self) -> Any:
+        """Return the model of whole rows, which every imputer of this kind has."""
+        assert self.chain.sequence is not None
+        return self.chain.sequence
+
 
 @dataclass(frozen=True)
 class DensityFiller:
@@ -63,3 +76,15 @@ class DensityFiller:
         if self.coordinates is not None:
             means = pointed(self.coordinates, means)
         return np.where(observed, values, means)
+
+    def sample(self, n_samples: int, *, seed: int) -> np.ndarray:
+        """Return new rows, (n, d)."""
+        drawn = self.estimator.sample(n_samples, random_state=seed)
+        return drawn if self.coordinates is None else narrowed(self.coordinates, drawn)
+
+    def log_density(self, values: np.ndarray, observed: np.ndarray, *, seed: int) -> np.ndarray:
+        """Return the log-density of what was seen of every row, or of its coordinates, (n,)."""
+        del seed
+        if self.coordinates is not None:
+            values, observed = widened(self.coordinates, values, observed)
+        return self.estimator.score_samples(np.where(observed, values, np.nan))

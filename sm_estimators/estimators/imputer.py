@@ -157,6 +157,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             like identifiers, and ``column_types`` or ``bounds`` that do not fit the table.
         """
         self._codec = TableCodec(types=self.column_types, bounds=self.bounds)
+        self._framed = isinstance(X, pd.DataFrame)
         values, observed = self._read(X, reset=True)
         self.columns_ = self._codec.columns
         weight = read_weights(sample_weight, values)
@@ -351,6 +352,53 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         if isinstance(X, pd.DataFrame):
             return pd.DataFrame(deviations, index=X.index, columns=X.columns)
         return deviations
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw whole new rows.
+
+        With ``engine="auto"`` column by column, each given those before it, by the same kinds of
+        experts as in imputation; all values are values that were seen in their column. With a
+        density, by its own sampler.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at every call.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            A DataFrame with the columns and dtypes of the fitted one, where it was one.
+        """
+        check_is_fitted(self)
+        n_samples = positive_count("n_samples", n_samples)
+        drawn = self._filler.sample(n_samples, seed=seed_of(random_state))
+        return self._codec.decode(drawn) if self._framed else drawn
+
+    def score_samples(self, X):
+        """Return the log-density of what was seen of every row; low for outliers.
+
+        With ``engine="auto"`` it is normalised: a density for columns of continuous values, a
+        probability for levels and for columns of few values. Rows with fewer seen cells tend to
+        have larger ones. Holes are integrated out by sequential imputation (Kong, Liu and Wong
+        1994), with random numbers from ``random_state``. With a density it is that of
+        ``estimator_``, for columns that are not numbers in its coordinates.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Rows with holes.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithms.
+        """
+        check_is_fitted(self)
+        values, observed = self._read(X, reset=False)
+        return self._filler.log_density(values, observed, seed=seed_of(self.random_state))
 
 
 def sample_rows(rng: np.random.Generator, observed: np.ndarray, n: int) -> np.ndarray:

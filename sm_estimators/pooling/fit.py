@@ -97,10 +97,14 @@ def fit_pooled(
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
+    >>> from sm_estimators import ScoreMatchingImputer
     >>> from sm_estimators.datasets import load_oceanbuoys
     >>> from sm_estimators.pooling import fit_pooled
     >>> buoys = load_oceanbuoys()[["air_temp_c", "humidity", "wind_ew", "sea_temp_c"]]
-    >>> fit = fit_pooled(LinearRegression(), buoys, y="air_temp_c", random_state=0)
+    >>> imputer = ScoreMatchingImputer(engine="gaussian")
+    >>> fit = fit_pooled(
+    ...     LinearRegression(), buoys, y="air_temp_c", imputer=imputer, random_state=0
+    ... )
     >>> fit.pooled.to_frame()[["estimate", "standard_error"]].round(2).loc["sea_temp_c"].tolist()
     [0.81, 0.01]
     """
@@ -144,7 +148,7 @@ def _check_counts(**counts: tuple[Any, int]) -> None:
 
 
 def _default_imputer() -> Any:
-    """Return the Gaussian imputer; imported here because it loads much."""
+    """Return the default imputer; imported here because it loads much."""
     from sm_estimators.estimators import ScoreMatchingImputer
 
     return ScoreMatchingImputer()

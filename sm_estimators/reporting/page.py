@@ -24,8 +24,8 @@ from sm_estimators.reporting.sections.holes import holes_section
 from sm_estimators.reporting.style import STYLE
 from sm_estimators.reporting.subject import Subject, read_subject
 
-MOST_LEARNED = 2000
-"""Rows the default imputer learns from: more would take more than a minute."""
+MOST_LEARNED, LEAST_LEARNED, MOST_CELLS = 2000, 500, 25_000
+"""Rows, and cells, the default imputer learns from: more would take minutes."""
 CONTENTS = {
     "holes": "What is missing, and where",
     "mcar": mcar.TITLE,
@@ -59,7 +59,7 @@ def make_report(
     imputer : object, default=None
         Has ``fit(frame)`` and ``impute(frame, n_imputations, random_state=...)``, which returns
         completed tables. It is cloned, not changed. By default ``ScoreMatchingImputer``, learning
-        from at most 2000 rows.
+        from at most 2000 rows, fewer where there are more than 12 columns.
     name : str, default="table"
         What the page calls the table.
     n_imputations : int, default=10
@@ -93,7 +93,7 @@ def make_report(
             f"`n_imputations` is {n_imputations}; at least 2 are needed to see how they vary."
         )
     subject = read_subject(frame, name)
-    imputer = default_imputer(random_state) if imputer is None else imputer
+    imputer = default_imputer(subject, random_state) if imputer is None else imputer
     with noted() as said:
         sections = body(
             subject,
@@ -106,11 +106,13 @@ def make_report(
     return document(subject, describe_missing(subject.frame), sections, foot_section(making))
 
 
-def default_imputer(random_state: int) -> Any:
-    """Return the imputer of the package."""
+def default_imputer(subject: Subject, random_state: int) -> Any:
+    """Return the imputer of the package, learning from a part of large tables."""
     from sm_estimators import ScoreMatchingImputer
 
-    return ScoreMatchingImputer(max_samples=MOST_LEARNED, random_state=random_state)
+    n_rows = MOST_CELLS // max(len(subject.columns), 1)
+    n_rows = min(max(n_rows, LEAST_LEARNED), MOST_LEARNED)
+    return ScoreMatchingImputer(max_samples=n_rows, random_state=random_state)
 
 
 def body(

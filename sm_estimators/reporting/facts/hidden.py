@@ -52,6 +52,12 @@ class HiddenLevels(NamedTuple):
     with_another: float
     """Chance that two draws are alike; the same, if the draws are honest."""
 
+    @property
+    def standard_error(self) -> float:
+        """Of ``right``; with one more cell of each kind, so that it is never 0."""
+        share = (self.right * self.n + 1) / (self.n + 2)
+        return float(np.sqrt(share * (1 - share) / self.n))
+
 
 class HiddenFacts(NamedTuple):
     """The check."""

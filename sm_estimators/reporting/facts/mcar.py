@@ -31,6 +31,8 @@ class McarFacts(NamedTuple):
     little_categories: bool
     """Whether flags of categories took part in Little's test."""
     logistic: LogisticByColumn | Reason
+    any_categories: bool
+    """Whether the table has some."""
     n_rows: int
     """Rows that were looked at."""
     absent: dict[str, str]
@@ -42,13 +44,14 @@ def mcar_facts(subject: Subject, random: np.random.Generator) -> McarFacts:
     rows = some_rows(len(subject.frame), MOST_ROWS, random)
     features = read_features(subject, rows)
     little = attempt(lambda: little_mcar_test(features.frame()))
-    with_categories = len(features.labels) > 0 and any(" = " in name for name in features.labels)
+    with_categories = features.labels != features.columns
+    any_categories = any(column.kind == "nominal" for column in subject.columns)
     if isinstance(little, Reason) and with_categories:
         numbers = read_features(subject, rows, categories=False)
         again = attempt(lambda: little_mcar_test(numbers.frame()))
         little, with_categories = again, False
     logistic = attempt(lambda: by_column(features))
-    return McarFacts(little, with_categories, logistic, len(rows), features.absent)
+    return McarFacts(little, with_categories, logistic, any_categories, len(rows), features.absent)
 
 
 def by_column(features: Features) -> LogisticByColumn:

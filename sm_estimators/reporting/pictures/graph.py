@@ -10,7 +10,7 @@ from sm_estimators.reporting.facts.graph import Edge, Graph
 SIZE = 6.6
 COLOURS = {1: "#0b5a8a", -1: "#d55e00", 0: "#6b727a"}
 STYLES: dict[int, Any] = {1: "solid", -1: (0, (4, 1.6)), 0: "solid"}
-MOST_NODES = 60
+MOST_NODES, MOST_EDGES = 60, 100
 LONGEST = 20
 LETTER = 0.036
 """Width of a letter, in radii of the circle."""
@@ -26,7 +26,7 @@ def draw_graph(graph: Graph) -> Any:
     ax.set_aspect("equal")
     reach = 1.12 + LETTER * max(len(shorten(name, LONGEST)) for name in nodes)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
-    for edge in reversed(graph.edges):
+    for edge in reversed(graph.edges[:MOST_EDGES]):
         if edge.first in place and edge.second in place:
             draw_edge(ax, place[edge.first], place[edge.second], edge=edge)
     for k, name in enumerate(nodes):

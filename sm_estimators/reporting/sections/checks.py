@@ -1,5 +1,7 @@
 """How far to trust the imputations: how they vary, and cells whose values are known."""
 
+import numpy as np
+
 from sm_estimators.reporting import words
 from sm_estimators.reporting.facts.hidden import N_DRAWS, RANKS, SHARE, HiddenFacts
 from sm_estimators.reporting.facts.imputations import Filled, Imputations
@@ -64,9 +66,12 @@ def courses(numbers: list[Filled]) -> Html:
 def information(facts: Imputations) -> Html:
     """List by column how much of the information about its mean is missing."""
     rows = [information_row(one) for one in facts.columns]
-    heads = ["column", "of", "holes", "lowest", "highest", "missing information"]
+    spreads = ["lowest", "highest", "sd between", "sd within"]
+    heads = ["column", "of", "holes", *spreads, "missing information"]
     about = (
-        "Lowest and highest are those of the imputed values among the completed tables. By Rubin's "
+        "Lowest, highest and the deviation between are those of the mean, or of the share, of the "
+        "imputed values of one completed table; the deviation within is that of the values. By "
+        "Rubin's "
         "rules, the missing information is the fraction of what is to be known about the mean, or "
         "about the share of the most frequent level, of the whole column that the holes took away. "
         "Less than the share of holes means that other columns tell about this one. Estimated from "
@@ -84,16 +89,14 @@ def information_row(one: Filled) -> tuple[str, ...]:
     if one.is_number:
         means = one.imputed.mean(axis=1)
         ends = [words.value(column, float(x)) for x in (means.min(), means.max())]
-        return (*start, "mean", f"{n_holes:,}", *ends, missing)
+        within = float(np.sqrt(one.imputed.var(axis=1).mean()))
+        spreads = [words.spread(column, x) for x in (float(means.std(ddof=1)), within)]
+        return (*start, "mean", f"{n_holes:,}", *ends, *spreads, missing)
     shares = (one.imputed == one.commonest).mean(axis=1)
     ends = [words.percent(float(x)) for x in (shares.min(), shares.max())]
-    return (
-        *start,
-        f"share of {words.level(column, one.commonest)}",
-        f"{n_holes:,}",
-        *ends,
-        missing,
-    )
+    between = words.percent(float(shares.std(ddof=1)))
+    what = f"share of {words.level(column, one.commonest)}"
+    return (*start, what, f"{n_holes:,}", *ends, between, "–", missing)
 
 
 def hidden_section(facts: HiddenFacts | Reason) -> Html:
@@ -180,7 +183,7 @@ def levels_part(facts: HiddenFacts) -> Html:
         (
             str(one.column.name),
             f"{one.n:,}",
-            words.percent(one.right),
+            f"{100 * one.right:.0f} ± {100 * one.standard_error:.0f} %",
             words.percent(one.most_frequent),
             words.percent(one.with_truth),
             words.percent(one.with_another),
@@ -196,8 +199,9 @@ def levels_part(facts: HiddenFacts) -> Html:
         "two draws agree",
     ]
     about = (
-        "Right is a cell whose commonest draw is the hidden level; always guessing the column's "
-        "most frequent level is what to beat. Draws are honest where a draw is right about as "
-        "often as two draws agree; they are too sure where they agree more often."
+        "Right, given with its standard error, is a cell whose commonest draw is the hidden level; "
+        "always guessing the column's most frequent level is what to beat. Draws are honest where "
+        "a draw is right about as often as two draws agree; they are too sure where they agree "
+        "more often."
     )
     return part("Categories", paragraph(about), table("Hidden categories", heads, rows))

@@ -4,11 +4,13 @@ from sm_estimators.reporting import words
 from sm_estimators.reporting.facts.graph import N_FOLDS, PENALTIES, WEAKEST, Edge, Graph
 from sm_estimators.reporting.facts.reason import Reason
 from sm_estimators.reporting.markup import Html, join, note, paragraph, section, table, tag
-from sm_estimators.reporting.pictures.graph import COLOURS, MOST_NODES, draw_graph
+from sm_estimators.reporting.pictures.graph import COLOURS, MOST_EDGES, MOST_NODES, draw_graph
 from sm_estimators.reporting.pictures.inline import picture
 
 TITLE = "Which columns depend on each other"
 TOP_EDGES = 25
+MOST_NARROW = 12
+"""Columns whose names are readable in a graph as narrow as a telephone."""
 
 
 def graph_section(facts: Graph | Reason) -> Html:
@@ -35,16 +37,16 @@ def found(facts: Graph) -> Html:
 def drawing(facts: Graph) -> Html:
     """Draw the graph with the meaning of its colours."""
     strongest = facts.edges[0]
-    few = len(facts.columns) > MOST_NODES
-    about = "Columns without edges are left out." if few else ""
+    few = "Columns without edges are left out. " if len(facts.columns) > MOST_NODES else ""
+    strong = f"The {MOST_EDGES} strongest are drawn." if len(facts.edges) > MOST_EDGES else ""
     figure = picture(
         lambda: draw_graph(facts),
         title=f"{words.count(len(facts.edges), 'edge')} between "
         f"{words.count(len(facts.columns), 'column')}.",
-        about=about,
+        about=f"{few}{strong}",
         alt=f"Graph of {len(facts.columns)} columns with {len(facts.edges)} edges, the strongest "
         f"between {strongest.first} and {strongest.second}; the table below lists them.",
-        wide=True,
+        wide=len(facts.columns) > MOST_NARROW,
     )
     return join(legend(), figure) if figure else figure
 

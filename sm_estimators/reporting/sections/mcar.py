@@ -80,7 +80,7 @@ def little_columns(facts: McarFacts) -> str:
     rare = "Patterns of a few rows each make its p-value rough."
     if facts.little_categories:
         return f"Categories took part as flags of their frequent levels. {rare}"
-    return f"Categories took no part in this test. {rare}"
+    return f"Categories took no part in this test. {rare}" if facts.any_categories else rare
 
 
 def logistic(test: LogisticByColumn | Reason) -> Html:
