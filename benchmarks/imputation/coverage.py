@@ -10,7 +10,6 @@ and is not run again; seeds come first in the order, so that all methods grow to
 """
 
 import argparse
-import json
 import tempfile
 import time
 import warnings
@@ -23,10 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import t
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer
 
-from benchmarks.imputation import forests, shelf, tables
+from benchmarks.imputation import forests, records, shelf, tables
 from benchmarks.imputation.__main__ import names, numbers
 from benchmarks.machine import describe, markdown_table, save
 from sm_estimators import ScoreMatchingImputer
@@ -37,7 +34,7 @@ from sm_estimators.pooling.completion import draw_tables
 M = 20
 """Completed tables."""
 POPULATION = 200_000
-REAL = ("housing_median_age", "total_rooms", "households", "median_income", "median_house_value")
+REAL = ("median_house_value", "median_income", "households", "total_rooms", "housing_median_age")
 Draw = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -63,7 +60,7 @@ def real(rng: np.random.Generator) -> np.ndarray:
     import pandas as pd
 
     del rng
-    return pd.read_csv(tables.folder() / "dp_california.csv")[list(REAL[::-1])].to_numpy(float)
+    return pd.read_csv(tables.folder() / "dp_california.csv")[list(REAL)].to_numpy(float)
 
 
 DESIGNS = {"gaussian": gaussian, "curved": curved, "real": real}
@@ -76,10 +73,9 @@ def population(design: str) -> np.ndarray:
 
 
 class Analysis(NamedTuple):
-    """Means, coefficients of column 0 on the others, and correlations, as estimates and variances.
+    """Means, coefficients of column 0 on the others, and correlations on Fisher's scale.
 
-    Correlations are on Fisher's scale. Variances are robust: the analysis has to be valid without
-    holes, where columns are skewed and relations are curved.
+    Variances are robust, so that the analysis without holes is valid for any population.
     """
 
     estimates: np.ndarray
@@ -128,11 +124,6 @@ def imputed(X: np.ndarray, seed: int, *, engine: str, bootstrap: bool) -> np.nda
     return np.stack(drawn[1])
 
 
-def chained_trees(X: np.ndarray, seed: int) -> np.ndarray:
-    """Return the datasets of miceforest."""
-    return forests.miceforest(X, seed).draws(X, M)
-
-
 METHODS: dict[str, Draw] = {
     "complete": lambda X, seed: X[None],
     "auto": partial(imputed, engine="auto", bootstrap=False),
@@ -140,7 +131,7 @@ METHODS: dict[str, Draw] = {
     "gaussian": partial(imputed, engine="gaussian", bootstrap=False),
     "gaussian_refitted": partial(imputed, engine="gaussian", bootstrap=True),
     "ice_posterior": lambda X, seed: shelf.ice_posterior(X, seed).draws(X, M),
-    "miceforest": chained_trees,
+    "miceforest": lambda X, seed: forests.miceforest(X, seed).draws(X, M),
 }
 EXPENSIVE = ("auto_refitted", "miceforest")
 
@@ -160,10 +151,9 @@ def run(key: Key) -> dict:
     """Return the record of a replicate: estimates, half widths of the intervals, seconds."""
     rng = np.random.default_rng([key.seed, key.n, list(DESIGNS).index(key.design)])
     everyone = population(key.design)
-    complete = everyone[rng.choice(len(everyone), key.n, replace=False)]
-    holed = complete
+    holed = everyone[rng.choice(len(everyone), key.n, replace=False)]
     if key.method != "complete":
-        holed = np.asarray(ampute(complete, key.mechanism, 0.3, random_state=key.seed).X)
+        holed = np.asarray(ampute(holed, key.mechanism, 0.3, random_state=key.seed).X)
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -189,9 +179,8 @@ def intervals(analyses: list[Analysis]) -> tuple[np.ndarray, np.ndarray]:
 
 def read(path: Path) -> dict[Key, dict]:
     """Return the records of a file by their keys."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    records = [json.loads(line) for line in lines]
-    return {Key(**{f: record[f] for f in Key.__dataclass_fields__}): record for record in records}
+    fields = Key.__dataclass_fields__
+    return {Key(**{f: record[f] for f in fields}): record for record in records.read(path)}
 
 
 def complete(path: Path, keys: Iterable[Key]) -> None:
@@ -199,8 +188,7 @@ def complete(path: Path, keys: Iterable[Key]) -> None:
     known = read(path)
     for key in keys:
         if key not in known:
-            with path.open("a") as file:
-                file.write(json.dumps(run(key)) + "\n")
+            records.append(path, run(key))
 
 
 class Summary(NamedTuple):
@@ -210,26 +198,33 @@ class Summary(NamedTuple):
     error: float
     """Monte-Carlo standard error of the mean coverage."""
     bias: np.ndarray
-    """Mean error, in standard deviations of the estimates from complete rows."""
+    """Mean difference from the estimates of the same rows without holes, in their deviations."""
     width: np.ndarray
     """Mean width of the intervals over that from complete rows."""
     seconds: float
     n: int
 
 
-def summarise(records: list[dict], complete: list[dict], truth: np.ndarray) -> Summary:
+def summarise(found: list[dict], without_holes: list[dict], truth: np.ndarray) -> Summary:
     """Compare the replicates of a method with those without holes."""
-    estimates, half = (np.array([r[k] for r in records]) for k in ("estimates", "half_widths"))
-    whole, whole_half = (np.array([r[k] for r in complete]) for k in ("estimates", "half_widths"))
+    estimates, half = columns(found)
+    whole, whole_half = columns(without_holes)
+    of_seed = {r["seed"]: r["estimates"] for r in without_holes}
+    same = np.array([of_seed[r["seed"]] for r in found])
     covered = np.abs(estimates - truth) <= half
     return Summary(
         coverage=covered.mean(axis=0),
         error=covered.mean(axis=1).std(ddof=1) / np.sqrt(len(covered)),
-        bias=(estimates.mean(axis=0) - truth) / whole.std(axis=0, ddof=1),
+        bias=(estimates - same).mean(axis=0) / whole.std(axis=0, ddof=1),
         width=half.mean(axis=0) / whole_half.mean(axis=0),
-        seconds=float(np.mean([r["seconds"] for r in records])),
-        n=len(records),
+        seconds=float(np.mean([r["seconds"] for r in found])),
+        n=len(found),
     )
+
+
+def columns(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Return estimates and half widths of all replicates."""
+    return tuple(np.array([r[name] for r in found]) for name in ("estimates", "half_widths"))
 
 
 HEADER = ["method", "tables", "coverage", "± MC", *(f"of {k}s" for k in KINDS)]
@@ -264,9 +259,9 @@ def sections(known: dict[Key, dict]) -> Iterator[str]:
         truth = analyse(population(design)).estimates
         kind = kinds(population(design).shape[1])
         lines = [
-            row(m, summarise(records, by["complete"], truth), kind)
-            for m, records in by.items()
-            if len(records) > 1
+            row(m, summarise(found, by["complete"], truth), kind)
+            for m, found in by.items()
+            if len(found) > 1
         ]
         yield f"## {design}, {mechanism.upper()}, n = {n}\n\n{markdown_table(HEADER, lines)}\n"
 
@@ -281,10 +276,10 @@ def report(known: dict[Key, dict]) -> str:
 tables, Rubin's rules with the degrees of freedom of Barnard and Rubin. Quantities: all means, the
 slopes of the first column on the others (variances HC3), all correlations (Fisher's z, variances
 by influence). Coverage: of nominal 95 % intervals, mean over the quantities, with its Monte-Carlo
-standard error, by kind, and of the worst quantity. Bias: mean error in standard deviations of the
-estimates from complete rows. Width: of intervals, over that from complete rows. "auto" and
-"gaussian" are engines of `ScoreMatchingImputer`, fitted once; "_refitted": to resampled rows for
-every table. Seconds are of the {M} completed tables.
+standard error, by kind, and of the worst quantity. Bias: mean difference from the estimates of the
+same rows without holes, in standard deviations of these estimates. Width: of intervals, over that
+without holes. "auto" and "gaussian" are engines of `ScoreMatchingImputer`, fitted once;
+"_refitted": to resampled rows for every table. Seconds are of the {M} completed tables.
 
 {chr(10).join(sections(known))}"""
 
@@ -300,7 +295,10 @@ def main() -> None:
     add("--methods", type=names, default=[m for m in METHODS if m not in EXPENSIVE])
     add("--records", type=Path, default=Path(tempfile.gettempdir()) / "imputation_coverage.jsonl")
     add("--print", action="store_true", help="print the page instead of saving it")
+    add("--report-only", action="store_true", help="write the page of the records there are")
     chosen = options.parse_args()
+    if chosen.report_only:
+        chosen.seeds = []
     order = product(chosen.seeds, chosen.sizes, chosen.designs, chosen.mechanisms, chosen.methods)
     complete(chosen.records, (Key(m, d, mech, n, s) for s, n, d, mech, m in order))
     text = report(read(chosen.records))

@@ -13,6 +13,7 @@ from sm_estimators.cli.tables import Table, listed
 
 NO_COLUMNS = ("index", "nameless")
 """Kinds of columns that name rows."""
+NAMELESS = "(no name)"
 
 
 def modelled(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
@@ -59,11 +60,10 @@ def refuse_missing(table: Table, names: list[str]) -> dict[str, Column]:
 def whole_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
     """Return the columns of any kind less those skipped, and less text like identifiers."""
     frame = mixed_frame(table, skip)
-    names = [str(column.name) for column in table.columns if column.kind in NO_COLUMNS]
-    frame = frame[[name for name in frame if name not in (*names, "(no name)")]]
-    empty = [name for name in frame if frame[name].isna().all()]
-    refuse_empty([Column(str(name), "empty", len(frame)) for name in empty])
-    kept = frame[[name for name in frame if not is_identifier(frame[name])]]
+    rows = {column.name for column in table.columns if column.kind in NO_COLUMNS}
+    columns = {str(name): cells for name, cells in frame.items() if name not in rows | {NAMELESS}}
+    refuse_empty([Column(n, "empty", len(c)) for n, c in columns.items() if c.isna().all()])
+    kept = pd.DataFrame({n: c for n, c in columns.items() if not is_identifier(c)})
     if kept.shape[1] == 0:
         raise CommandError(
             f"{table.path} has no column to model: text in which most values differ is none."

@@ -57,7 +57,7 @@ def sample(
     writers: dict[Path, outputs.Writer] = {output: lambda path: tables.write_frame(drawn, path)}
     if plot:
         numbers = list(frame.select_dtypes("number"))
-        writers[plot] = pictures.draw_samples(frame[numbers], drawn[numbers])
+        writers[plot] = pictures.draw_samples(frame[numbers], drawn.filter(numbers))
     if save_model:
         writers[save_model] = models.saving_model(model)
     outputs.write_all(writers)

@@ -7,6 +7,7 @@ levels; the most frequent level, and rare ones, are the zero of all indicators.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -158,7 +159,8 @@ class LevelCoordinates:
         return chances / chances.sum(axis=-1, keepdims=True)
 
 
-Coordinates = NumberCoordinates | LevelCoordinates
+Coordinates: TypeAlias = Any
+"""One of the two: numbers have a scale, levels have probabilities, and the rest is common."""
 
 
 def learn_coordinates(

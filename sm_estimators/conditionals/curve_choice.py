@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 
 RIDGE = 1e-4
 """Of the Gaussian that compares."""
+MARGIN = 0.1
+"""Of the log-likelihood per row that a curve must gain."""
 PASSES = 2
 """Times that every column is looked at."""
 MAX_COORDINATES = 400
@@ -35,6 +37,7 @@ def chosen_curves(
         Of the rows.
     """
     p = straight.shape[1]
+    gain = np.where(gain == 0, 0.0, gain - MARGIN)
     if p > MAX_COORDINATES:
         return gain != 0
     both = np.concatenate([straight, curved], axis=1).astype(np.float64)
@@ -43,8 +46,8 @@ def chosen_curves(
     covariance[np.diag_indices(2 * p)] += 1e-9
     choices = [np.zeros(p, bool), gain != 0]
     chosen = max(choices, key=lambda choice: height(covariance, gain, choice)).copy()
-    for j in np.tile(np.flatnonzero(gain), PASSES):
-        chosen[j] = prefers_curve(covariance, gain[j], chosen, j)
+    for j in PASSES * np.flatnonzero(gain).tolist():
+        chosen[j] = prefers_curve(covariance, float(gain[j]), chosen, j)
     return chosen
 
 
@@ -55,7 +58,7 @@ def height(covariance: np.ndarray, gain: np.ndarray, chosen: np.ndarray) -> floa
 
 
 def prefers_curve(covariance: np.ndarray, gain: float, chosen: np.ndarray, j: int) -> bool:
-    """Return whether the others, as they are chosen, know more of a coordinate when it is curved."""
+    """Return whether the others, as they are chosen, know a coordinate better when it is curved."""
     p = len(chosen)
     rest = np.delete(np.arange(p) + p * chosen, j)
     pair = np.array([j, p + j])

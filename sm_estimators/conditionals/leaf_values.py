@@ -46,13 +46,12 @@ class LeafValues:
     ) -> Met:
         """Return all cells in the leaves of rows; with ``counted``, of these trees only."""
         leaf = self._leaves(ranked)
-        tree_share = np.full(leaf.shape, 1 / leaf.shape[1])
-        if counted is not None:
-            tree_share = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
-        owner, tree = np.nonzero(tree_share)
-        first, end = self.forest.left[leaf[owner, tree]], self.forest.right[leaf[owner, tree]]
+        counted = np.ones(leaf.shape, bool) if counted is None else counted
+        n_counted = counted.sum(axis=1)
+        owner, leaf = np.repeat(np.arange(len(leaf)), n_counted), leaf[counted]
+        first, end = self.forest.left[leaf], self.forest.right[leaf]
         cumulated, size = self.forest.cumulated, end - first
-        scale = tree_share[owner, tree] / (cumulated[end] - cumulated[first])
+        scale = 1 / (n_counted[owner] * (cumulated[end] - cumulated[first]))
         ends = np.cumsum(size, dtype=np.intp)
         cell = np.arange(size.sum()) + np.repeat(first - ends + size, size)
         return Met(

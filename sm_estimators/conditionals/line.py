@@ -143,15 +143,16 @@ class Line:
         gaussian = normal_density((x - prediction.mean) / deviation) / deviation
         broad = 1 / (np.pi * self.spread * (1 + np.square((x - self.centre) / self.spread)))
         plain = {LINEAR: gaussian * self._smooth_mass, BROAD: broad * self._smooth_mass}
-        smooth = ~self.atom[met.place]
         around = {LEAVES: self.values[met.place], MOVED: prediction.mean[met.row] + met.residual}
-        out = np.empty((len(self.kind), len(x)))
+        x_met, out = x[met.row], np.empty((len(self.kind), len(x)))
         for c, (kind, width) in enumerate(zip(self.kind.tolist(), self.width, strict=True)):
             if kind in plain:
                 out[c] = plain[kind]
             else:
-                h = self._kernel_width(kind, width, met.place)
-                out[c] = met.average(smooth * normal_density((x[met.row] - around[kind]) / h) / h)
+                inverse = 1 / self._kernel_width(kind, width, np.arange(len(self.values)))
+                height = np.where(self.atom, 0.0, inverse)[met.place]
+                t = (x_met - around[kind]) * inverse[met.place]
+                out[c] = met.average(height * normal_density(t))
         return out
 
 

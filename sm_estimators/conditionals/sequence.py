@@ -1,5 +1,6 @@
 """Rows column by column: p(x) = Π_j p(x_j | x_<j)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from sm_estimators.conditionals.prediction import Prediction
 
 SAMPLED_AT_ONCE = 20_000
 """Rows that are drawn at once."""
-CELLS_AT_ONCE = 100_000
+CELLS_AT_ONCE = 20_000
 """Draws of rows times columns that are scored at once."""
 
 
@@ -59,12 +60,22 @@ class Sequence:
         """
         uniforms = stratified(rng, n_draws, len(self.factors))
         values, log_slopes = self._mapped(values, observed)
-        size = max(CELLS_AT_ONCE // (n_draws * len(self.factors)), 1)
-        parts = [
-            self._scored(uniforms, values[begin : begin + size], observed[begin : begin + size])
-            for begin in range(0, len(values), size)
-        ]
-        return np.concatenate([np.empty(0), *parts]) + log_slopes
+        log_density = np.empty(len(values))
+        for rows, m in self._chunks(observed, n_draws):
+            log_density[rows] = self._scored(uniforms[:m], values[rows], observed[rows])
+        return log_density + log_slopes
+
+    def _chunks(
+        self, observed: Bool[np.ndarray, "n d"], n_draws: int
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield rows that are scored at once, and how many draws they need."""
+        in_order = observed[:, [factor.column for factor in self.factors]]
+        needs = (~in_order[:, :-1] & in_order[:, 1:]).any(axis=1)
+        for group, m in ((~needs, 1), (needs, n_draws)):
+            rows = np.flatnonzero(group)
+            size = max(CELLS_AT_ONCE // (m * len(self.factors)), 1)
+            for begin in range(0, len(rows), size):
+                yield rows[begin : begin + size], m
 
     def _mapped(self, values: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mapped rows, and the sum of their log-slopes where a density has a length."""

@@ -28,7 +28,7 @@ BAG = 0.75
 """Share of the rows that a tree sees; the others judge it."""
 MAX_ROWS = 4000
 """Rows that a column learns from at most."""
-MAX_SCORED = 1500
+MAX_SCORED = 800
 """Rows that decide shares at most."""
 MAX_FEATURES = 24
 """Coordinates among which a tree looks for a split at most."""

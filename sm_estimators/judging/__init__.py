@@ -4,7 +4,7 @@ What is known is seen cells. Hide some, impute them, compare: :func:`masked_cell
 whether the distribution of what was put into the holes predicts what was seen elsewhere:
 :func:`energy_i_score`. :func:`evaluate` does both for several imputers, with the same hidden cells:
 
-    comparison = evaluate({"gaussian": ScoreMatchingImputer(engine="gaussian"), "mean": SimpleImputer()}, X)
+    comparison = evaluate({"ours": ScoreMatchingImputer(), "mean": SimpleImputer()}, X)
     comparison.table
     comparison.plot().savefig("imputers.png")
 

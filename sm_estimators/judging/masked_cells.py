@@ -124,7 +124,8 @@ def masked_cell_scores(
     >>> from sm_estimators import ScoreMatchingImputer
     >>> from sm_estimators.datasets import load_oceanbuoys
     >>> from sm_estimators.judging import masked_cell_scores
-    >>> scores = masked_cell_scores(ScoreMatchingImputer(engine="gaussian"), load_oceanbuoys(), random_state=0)
+    >>> gaussian = ScoreMatchingImputer(engine="gaussian")
+    >>> scores = masked_cell_scores(gaussian, load_oceanbuoys(), random_state=0)
     >>> scores.table["value"].round(1).to_dict()
     {'rmse': 0.5, 'crps': 0.2, 'coverage': 0.9}
     """
