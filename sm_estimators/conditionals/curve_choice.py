@@ -9,7 +9,7 @@ MARGIN = 0.1
 """Of the log-likelihood per row that a curve must gain."""
 PASSES = 2
 """Times that every column is looked at."""
-MAX_COORDINATES = 400
+MAX_COORDINATES = 150
 """Beyond which all curves are taken as they are."""
 
 
@@ -41,7 +41,7 @@ def chosen_curves(
     if p > MAX_COORDINATES:
         return gain != 0
     both = np.concatenate([straight, curved], axis=1).astype(np.float64)
-    covariance = np.cov(both, rowvar=False, aweights=weight, ddof=0) + 0.0
+    covariance = np.cov(both, rowvar=False, aweights=weight, ddof=0)
     covariance[np.diag_indices(2 * p)] *= 1 + RIDGE
     covariance[np.diag_indices(2 * p)] += 1e-9
     choices = [np.zeros(p, bool), gain != 0]

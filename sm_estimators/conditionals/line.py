@@ -113,8 +113,8 @@ class Line:
 
     def near(self, shares: np.ndarray) -> np.ndarray:
         """Return the shares of draws that are to look like rows: without the broad law."""
-        shares = np.where(self.kind == BROAD, 0.0, shares)
-        return shares / shares.sum()
+        near = np.where(self.kind == BROAD, 0.0, shares)
+        return near / near.sum() if near.sum() > 0 else shares
 
     def snapped(self, x: np.ndarray) -> np.ndarray:
         """Return the seen values next to draws; at atoms only draws that are atoms."""

@@ -85,5 +85,8 @@ class Points:
 def picked(u: Float[np.ndarray, " r"], masses: np.ndarray) -> np.ndarray:
     """Return places (r,) drawn from masses, (k,) or (r, k), by one uniform number each."""
     cumulated = np.cumsum(masses, axis=-1)
-    place = (u[:, None] * cumulated[..., -1:] >= cumulated).sum(axis=-1)
+    if masses.ndim == 1:
+        place = np.searchsorted(cumulated, u * cumulated[-1], side="right")
+    else:
+        place = (u[:, None] * cumulated[:, -1:] >= cumulated).sum(axis=1)
     return np.minimum(place, masses.shape[-1] - 1)

@@ -15,8 +15,8 @@ from sm_estimators.conditionals.prediction import Prediction
 
 SAMPLED_AT_ONCE = 20_000
 """Rows that are drawn at once."""
-CELLS_AT_ONCE = 20_000
-"""Draws of rows times columns that are scored at once."""
+SCORED_AT_ONCE = 2000
+"""Rows, counted in every draw, that are scored at once."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Sequence:
         needs = (~in_order[:, :-1] & in_order[:, 1:]).any(axis=1)
         for group, m in ((~needs, 1), (needs, n_draws)):
             rows = np.flatnonzero(group)
-            size = max(CELLS_AT_ONCE // (m * len(self.factors)), 1)
+            size = max(SCORED_AT_ONCE // m, 1)
             for begin in range(0, len(rows), size):
                 yield rows[begin : begin + size], m
 

@@ -358,7 +358,8 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
         With ``engine="auto"`` column by column, each given those before it, by the same kinds of
         experts as in imputation; all values are values that were seen in their column. With a
-        density, by its own sampler.
+        density, by its own sampler: numbers as it draws them, or, where a column is no number, the
+        values and levels that were seen nearest to its draws.
 
         Parameters
         ----------
@@ -380,11 +381,19 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     def score_samples(self, X):
         """Return the log-density of what was seen of every row; low for outliers.
 
-        With ``engine="auto"`` it is normalised: a density for columns of continuous values, a
-        probability for levels and for columns of few values. Rows with fewer seen cells tend to
-        have larger ones. Holes are integrated out by sequential imputation (Kong, Liu and Wong
-        1994), with random numbers from ``random_state``. With a density it is that of
-        ``estimator_``, for columns that are not numbers in its coordinates.
+        With ``engine="auto"`` it is log Π_j p(x_j | x_<j), column by column, each given those
+        before it. Flags, categories and columns of few values have probabilities, other numbers
+        and times a density per unit and per second. A number seen far more often than its
+        neighbours, such as a zero, has a probability, divided by the usual distance of
+        neighbouring values to be comparable. What was never seen in a column of few values counts
+        as half a row. Holes are integrated out by sequential imputation (Kong, Liu and Wong 1994),
+        the average of 20 draws, without bias for the density itself, with random numbers from
+        ``random_state``; rows without holes need none. Compare rows with the same holes: a density
+        of fewer columns has other units.
+
+        With a density it is that of ``estimator_``: of the numbers as they are, or, where a column
+        is none, of standardised numbers and indicators of levels as if these were numbers. That
+        ranks rows, but is no probability of levels.
 
         Parameters
         ----------
