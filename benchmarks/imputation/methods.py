@@ -27,10 +27,8 @@ class Method:
         What runs in a Python of its own, and its version.
     modules : tuple of str
         Imported before the clock starts: the seconds are those of the work.
-    k_max : int
-        Most draws that are asked of it, of a table of ``few_cells`` cells or more.
-    few_cells : int
-        See ``k_max``; 0 for any table.
+    share : int
+        Of the draws that are wanted, one in ``share`` is asked of it, because they take long.
     n_max : int, optional
         Rows above which it is left out, because it takes hours.
     """
@@ -39,13 +37,12 @@ class Method:
     packages: tuple[str, ...] = ("scikit-learn",)
     elsewhere: str = ""
     modules: tuple[str, ...] = ()
-    k_max: int = 50
-    few_cells: int = 0
+    share: int = 1
     n_max: int | None = None
 
-    def n_draws(self, wanted: int, n: int, d: int) -> int:
-        """Return the number of draws of a table of n rows and d columns."""
-        return min(wanted, self.k_max) if n * d >= self.few_cells else wanted
+    def n_draws(self, wanted: int) -> int:
+        """Return how many of the wanted draws are asked for."""
+        return wanted // self.share
 
     def prepare(self) -> None:
         """Import what the method needs."""
@@ -70,8 +67,7 @@ METHODS: dict[str, Method] = {
         forests.miceforest,
         packages=("miceforest", "lightgbm"),
         modules=("miceforest",),
-        k_max=20,
-        few_cells=30_000,
+        share=2,
     ),
     "gaussian_em": Method(own.gaussian_em, **SELF),
     "ours": Method(own.ours, **SELF),
@@ -80,7 +76,7 @@ METHODS: dict[str, Method] = {
         forests.forest_diffusion,
         packages=("ForestDiffusion", "xgboost"),
         modules=("ForestDiffusion",),
-        k_max=10,
+        share=5,
         n_max=1000,
     ),
 }

@@ -33,14 +33,12 @@ class Key:
 
 
 def wanted_draws(key: Key) -> int:
-    """Return the draws that are measured: fifty in the main part, ten elsewhere.
+    """Return the draws that are measured: fifty of short tables in the main part, ten elsewhere.
 
-    Twenty in the main part for ``COSTLY`` tables, of which a peer's draws take an hour. The
-    measures have the same expectation whatever the number of draws.
+    The measures have the same expectation whatever the number of draws: `Method.n_draws` lowers it
+    where a draw takes long.
     """
-    if (key.mechanism, key.rate) not in MAIN:
-        return 10
-    return 20 if key.table in COSTLY else 50
+    return 10 if (key.mechanism, key.rate) not in MAIN or key.table in COSTLY else 50
 
 
 def run(key: Key, *, limit: float | None) -> dict:
@@ -62,7 +60,7 @@ def run(key: Key, *, limit: float | None) -> dict:
     holes = make_holes(load(key.table), key.mechanism, key.rate, key.seed)
     n, d = holes.fitted.holed.shape
     record = asdict(key) | {"n": n, "d": d, "versions": method.versions()}
-    record |= {"k": method.n_draws(wanted_draws(key), n, d), "earlier": FITS[key.method]}
+    record |= {"k": method.n_draws(wanted_draws(key)), "earlier": FITS[key.method]}
     if method.n_max is not None and n > method.n_max:
         return record | {"error": f"left out above {method.n_max} rows"}
     with warnings.catch_warnings():

@@ -84,11 +84,11 @@ def energy_i_score(
     4. The energy score S_j = mean over L_j of |x̃_k - x| averaged over k, minus half of |x̃_k - x̃_l|
        averaged over pairs.
 
-    The score is Σ_j w_j S_j / Σ_j w_j with w_j = |L_j| (n - |L_j|) / n², the lower the better. In
-    expectation the true conditional distribution has the lowest one, under the assumption above.
-    The rank of imputers is what it is for; its size means little. With few holes it depends much on
-    what chance put into them, and more so where j is missing for other values of its predictors
-    than it was seen with; ``standard_error`` knows that part from ``n_repeats``.
+    The score is Σ_j w_j S_j / Σ_j w_j with w_j = n_j (n - n_j) / n², n_j the rows of L_j; the lower
+    the better. In expectation the true conditional distribution has the lowest one, under the
+    assumption above. The rank of imputers is what it is for; its size means little. With few holes
+    it depends much on what chance put into them, and more so where j is missing for other values of
+    its predictors than it was seen with; ``standard_error`` knows that part from ``n_repeats``.
 
     It differs from the authors' R package (Iscores, before that miceDRF) in these points.
     Averages over pairs k ≠ l make the score unbiased for any N, where the package averages over all
