@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from sm_estimators import ScoreMatchingImputer
-from sm_estimators.conditionals import ChainSettings, fit_chain
+from sm_estimators.conditionals import ChainSettings, fit_chain, sequence_fit
 from sm_estimators.conditionals.completions import Completions
 from sm_estimators.conditionals.coordinates import learn_coordinates
 from sm_estimators.conditionals.curve import Curve
@@ -190,6 +190,17 @@ def test_a_row_does_not_know_its_neighbours(numbers):
     np.testing.assert_allclose(log_density(numbers, X[order]), together[order], rtol=1e-5)
     np.testing.assert_allclose(log_density(numbers, X[4:5]), together[4:5], rtol=1e-5)
     np.testing.assert_array_equal(log_density(numbers, X), together)
+
+
+def test_more_rows_than_a_column_learns_from(monkeypatch):
+    monkeypatch.setattr(sequence_fit, "MAX_ROWS", 100)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 1))
+    X = np.hstack([x, x + 0.1 * rng.normal(size=x.shape)])
+    drawn = learned(X).sample(rng, 400)
+    assert np.isin(drawn, X).all()
+    assert np.corrcoef(drawn.T)[0, 1] > 0.9
+    assert np.isfinite(log_density(learned(X), X)).all()
 
 
 def test_strata():

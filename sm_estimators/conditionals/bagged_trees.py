@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from sm_estimators.conditionals.cells import Cells
-from sm_estimators.conditionals.forest import LEAF, Forest, grow_tree, joined
+from sm_estimators.conditionals.forest import Forest, grow_tree, joined, smallest
 from sm_estimators.conditionals.leaf_values import LeafValues
 
 N_TREES = 30
@@ -29,20 +29,19 @@ def bagged_trees(
     given = len(cells.before) > 0
     n_trees = N_TREES if given else N_WHOLE
     n_used = max(min(round(BAG * n), n if given else MAX_WHOLE), 1)
-    place = np.searchsorted(cells.column.values, cells.y)
+    place = np.unique(cells.y, return_inverse=True)[1]
     trees, residuals, unused = [], [], np.ones((n, n_trees), bool)
     for t in range(n_trees):
         used = rng.permutation(n)[:n_used]
         unused[used, t] = False
         tree = grow_one(rng, cells, t % m, used)
-        kept = tree.values.astype(np.intp)
-        residuals.append(cells.residuals(t % m, kept))
-        trees.append(replace(tree, values=place[kept].astype(np.float32)))
+        residuals.append(cells.residuals(t % m, tree.items))
+        trees.append(replace(tree, items=smallest(place[tree.items])))
     return LeafValues(joined(trees), np.concatenate(residuals).astype(np.float32)), unused
 
 
 def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarray) -> Forest:
-    """Return a tree of some rows of one table; its values are the numbers of rows.
+    """Return a tree of some rows of one table; its items are the numbers of rows.
 
     Numbers are split by what they are and by their residuals together. Without columns before
     this one the tree is a root.
@@ -59,10 +58,10 @@ def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarra
         rng,
         X,
         response,
-        used.astype(np.float64),
+        used,
         cells.weight[used],
         min_leaf=MIN_LEAF,
         max_features=min(1.0, MAX_FEATURES / len(features)),
     )
-    feature = np.where(tree.feature == LEAF, LEAF, features[np.maximum(tree.feature, 0)])
-    return replace(tree, feature=feature.astype(np.int32))
+    feature = np.where(tree.feature < 0, tree.feature, features[np.maximum(tree.feature, 0)])
+    return replace(tree, feature=smallest(feature))

@@ -22,6 +22,7 @@ class ColumnLaw:
     linear: LinearLaw
     block: slice
     forest: Forest | None
+    """Its items are places among the distinct values of the column."""
     draw_shares: Float[np.ndarray, " e"]
     """Of the experts, in draws."""
     mean_shares: Float[np.ndarray, " e"]
@@ -53,7 +54,8 @@ class ColumnLaw:
         drawn = np.empty(len(z))
         drawn[~by_trees] = self.linear.draw(rng, z[~by_trees])
         tree = rng.integers(self.forest.n_trees, size=int(by_trees.sum()))
-        drawn[by_trees] = self.forest.draw(rng, ranked[by_trees], tree)
+        place = self.forest.draw(rng, ranked[by_trees], tree)
+        drawn[by_trees] = self.coordinates.values[place]
         return drawn
 
     def means(
@@ -69,6 +71,7 @@ class ColumnLaw:
         looks = np.zeros_like(plain)
         for _ in range(n_looks):
             tree = rng.integers(self.forest.n_trees, size=len(z))
-            looks += self.coordinates.looked_at(self.forest.draw(rng, ranked, tree))
+            place = self.forest.draw(rng, ranked, tree)
+            looks += self.coordinates.looked_at(self.coordinates.values[place])
         share = self.mean_shares[0]
         return share * plain + (1 - share) * looks / n_looks

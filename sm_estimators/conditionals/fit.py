@@ -37,8 +37,8 @@ class ChainSettings:
     """Trees of a column in a sweep."""
     n_kept: int = 5
     """Sweeps whose trees are kept, the last ones."""
-    min_leaf: int = 1
-    """Rows in a leaf at least."""
+    n_leaves: int = 2500
+    """Leaves aimed at: a tree of k times as many rows has k in a leaf at least."""
     held_out: float = 0.1
     """Share of the rows that a tree does not see."""
     max_rows: int = 5000
@@ -164,7 +164,8 @@ class Learner:
     def _grow(self, j: int, rows: np.ndarray, inputs: np.ndarray) -> Forest:
         """Return trees, each of one completed table, and keep their draws of rows held out."""
         s, values = self.settings, self.tables.values[0, rows, j]
-        response = self.laws[j].coordinates.response(values)
+        coordinates = self.laws[j].coordinates
+        response, place = coordinates.response(values), np.searchsorted(coordinates.values, values)
         max_features = min(1.0, s.max_features / inputs.shape[-1])
         n_used = min(len(rows) - max(1, round(s.held_out * len(rows))), s.max_rows)
         trees = []
@@ -176,13 +177,13 @@ class Learner:
                 self.rng,
                 X[used],
                 response[used],
-                values[used],
+                place[used],
                 self.weight[rows[used]],
-                min_leaf=s.min_leaf,
+                min_leaf=max(1, n_used // s.n_leaves),
                 max_features=max_features,
             )
             drawn = tree.draw(self.rng, X[rest], np.zeros(len(rest), np.int64))
-            self._keep_held_out(j, rows[rest], drawn)
+            self._keep_held_out(j, rows[rest], coordinates.values[drawn])
             trees.append(tree)
         return joined(trees)
 

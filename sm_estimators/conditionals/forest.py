@@ -1,6 +1,6 @@
-"""Randomised trees whose leaves hold the seen values of a column.
+"""Randomised trees whose leaves hold the seen cells of a column.
 
-A draw given a row is a value from its leaf of a tree chosen at random: a draw from the seen values
+A draw given a row is a cell from its leaf of a tree chosen at random: a draw from the seen values
 with the weights of a quantile forest (Meinshausen 2006), as in imputation by forests (Doove, van
 Buuren and Dusseldorp 2014). Trees are grown by scikit-learn and kept as flat arrays, so that rows
 go down their trees all at once, and a fitted object holds no trees of another library.
@@ -13,24 +13,24 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.tree import ExtraTreeClassifier, ExtraTreeRegressor
 
-LEAF = -2
-"""What stands in place of a feature at a leaf."""
-
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees, one after another; nodes and values are numbered through."""
+    """Trees, one after another; nodes and the cells of their leaves are numbered through.
+
+    The left child of a node, where its feature is at most the threshold, is the next node.
+    """
 
     roots: Int[np.ndarray, " t"]
     feature: Int[np.ndarray, " m"]
+    """At a leaf, less than zero: the number of its cells with a minus."""
     threshold: Float[np.ndarray, " m"]
-    left: Int[np.ndarray, " m"]
-    """The child where the feature is at most the threshold; at a leaf, its first value."""
     right: Int[np.ndarray, " m"]
-    """The other child; at a leaf, one past its last value."""
-    values: Float[np.ndarray, " v"]
-    cumulated: Float[np.ndarray, " v+1"]
-    """Weights of the values, summed up from the first."""
+    """The other child; at a leaf, its first cell."""
+    items: Int[np.ndarray, " v"]
+    """What cells are known by: numbers of rows, or of values."""
+    cumulated: Float[np.ndarray, " v+1"] | None
+    """Weights of the cells, summed up from the first; None if they are equal."""
 
     @property
     def n_trees(self) -> int:
@@ -38,39 +38,56 @@ class Forest:
         return len(self.roots)
 
     def leaves(
-        self, X: Float[np.ndarray, "r p"], tree: Int[np.ndarray, " r"]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the first value, and one past the last, of the leaf of each row in its tree."""
-        node = self.roots[tree]
-        rows = np.arange(len(X))
-        while len(rows):
-            at = node[rows]
+        self, X: Float[np.ndarray, "n p"], row: Int[np.ndarray, " r"], tree: Int[np.ndarray, " r"]
+    ) -> Int[np.ndarray, " r"]:
+        """Return the leaf, as a node, of each of these rows of X in its tree."""
+        node = self.roots[tree].astype(np.intp)
+        moving = np.arange(len(node))
+        at = node
+        while len(moving):
             feature = self.feature[at]
-            inner = feature != LEAF
-            rows, at, feature = rows[inner], at[inner], feature[inner]
-            goes_left = X[rows, feature] <= self.threshold[at]
-            node[rows] = np.where(goes_left, self.left[at], self.right[at])
-        return self.left[node], self.right[node]
+            inner = feature >= 0
+            if not inner.all():
+                node[moving] = at
+                moving, at, feature, row = moving[inner], at[inner], feature[inner], row[inner]
+            goes_left = X[row, feature] <= self.threshold[at]
+            at = np.where(goes_left, at + 1, self.right[at])
+        return node
+
+    def cells(self, leaf: Int[np.ndarray, " r"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first cell of each leaf, and one past the last."""
+        first = self.right[leaf].astype(np.intp)
+        return first, first - self.feature[leaf]
+
+    def weights(self, first: np.ndarray, end: np.ndarray) -> Float[np.ndarray, " r"]:
+        """Return the weight of the cells from ``first`` to ``end``, together."""
+        if self.cumulated is None:
+            return (end - first).astype(np.float64)
+        return self.cumulated[end] - self.cumulated[first]
+
+    def pick(self, u: Float[np.ndarray, " r"], leaf: Int[np.ndarray, " r"]) -> np.ndarray:
+        """Return a cell of each leaf, chosen with the weights by a number in [0, 1)."""
+        first, end = self.cells(leaf)
+        if self.cumulated is None:
+            cell = first + (u * (end - first)).astype(np.intp)
+        else:
+            sought = self.cumulated[first] + u * self.weights(first, end)
+            cell = np.searchsorted(self.cumulated, sought, side="right") - 1
+        return np.clip(cell, first, end - 1)
 
     def draw(
         self, rng: np.random.Generator, X: Float[np.ndarray, "r p"], tree: Int[np.ndarray, " r"]
-    ) -> Float[np.ndarray, " r"]:
-        """Return one value from the leaf of each row, with its weights."""
-        return self.draw_from(rng, *self.leaves(X, tree))
-
-    def draw_from(self, rng: np.random.Generator, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return one of the values from ``first`` to ``end``, with their weights."""
-        low, high = self.cumulated[first], self.cumulated[end]
-        u = low + rng.random(len(first)) * (high - low)
-        place = np.searchsorted(self.cumulated, u, side="right") - 1
-        return self.values[np.clip(place, first, end - 1)]
+    ) -> Int[np.ndarray, " r"]:
+        """Return the item of a cell from the leaf of each row in its tree."""
+        leaf = self.leaves(X, np.arange(len(X)), tree)
+        return self.items[self.pick(rng.random(len(X)), leaf)]
 
 
 def grow_tree(
     rng: np.random.Generator,
     X: Float[np.ndarray, "r p"],
     response: np.ndarray,
-    values: Float[np.ndarray, " r"],
+    items: Int[np.ndarray, " r"],
     weight: Float[np.ndarray, " r"],
     *,
     min_leaf: int,
@@ -84,45 +101,54 @@ def grow_tree(
         random_state=int(rng.integers(2**31)),
     )
     grown.fit(X, response, sample_weight=weight, check_input=response.dtype.kind == "i")
-    return flattened(grown.tree_, X, values, weight)
+    return flattened(grown.tree_, X, items, weight)
 
 
-def flattened(tree, X: np.ndarray, values: np.ndarray, weight: np.ndarray) -> Forest:
-    """Return a tree of scikit-learn with the values of its leaves."""
+def flattened(tree, X: np.ndarray, items: np.ndarray, weight: np.ndarray) -> Forest:
+    """Return a tree of scikit-learn with the cells of its leaves."""
     leaf = tree.apply(X)
     order = np.argsort(leaf, kind="stable")
-    ends = np.cumsum(np.bincount(leaf, minlength=tree.node_count))
+    sizes = np.bincount(leaf, minlength=tree.node_count)
     at_leaf = tree.feature < 0
-    begins = np.concatenate([[0], ends[:-1]])
+    equal = bool((weight == weight[0]).all())
     return Forest(
         roots=np.zeros(1, np.int32),
-        feature=np.where(at_leaf, LEAF, tree.feature).astype(np.int32),
+        feature=smallest(np.where(at_leaf, -sizes, tree.feature)),
         threshold=tree.threshold.astype(np.float32),
-        left=np.where(at_leaf, begins, tree.children_left).astype(np.int32),
-        right=np.where(at_leaf, ends, tree.children_right).astype(np.int32),
-        values=values[order],
-        cumulated=np.concatenate([[0.0], np.cumsum(weight[order])]),
+        right=np.where(at_leaf, np.cumsum(sizes) - sizes, tree.children_right).astype(np.int32),
+        items=smallest(items[order]),
+        cumulated=None if equal else np.concatenate([[0.0], np.cumsum(weight[order])]),
     )
 
 
 def joined(forests: list[Forest]) -> Forest:
     """Return the trees of several forests as one."""
-    nodes = np.concatenate([[0], np.cumsum([len(f.feature) for f in forests])]).astype(np.int32)
-    firsts = np.concatenate([[0], np.cumsum([len(f.values) for f in forests])]).astype(np.int32)
-    weights = np.concatenate([np.diff(f.cumulated) for f in forests])
-
-    def shifted(name: str) -> np.ndarray:
-        parts = zip(forests, nodes[:-1], firsts[:-1], strict=True)
-        return np.concatenate(
-            [getattr(f, name) + np.where(f.feature == LEAF, v, n) for f, n, v in parts]
-        ).astype(np.int32)
-
+    nodes = starts([len(f.feature) for f in forests])
+    firsts = starts([len(f.items) for f in forests])
+    parts = list(zip(forests, nodes, firsts, strict=True))
+    cumulated = None
+    if any(f.cumulated is not None for f in forests):
+        numbered = ((f, np.arange(len(f.items))) for f in forests)
+        weights = np.concatenate([f.weights(cell, cell + 1) for f, cell in numbered])
+        cumulated = np.concatenate([[0.0], np.cumsum(weights)])
     return Forest(
-        roots=np.concatenate([f.roots + n for f, n in zip(forests, nodes[:-1], strict=True)]),
+        roots=np.concatenate([f.roots + n for f, n, _ in parts]).astype(np.int32),
         feature=np.concatenate([f.feature for f in forests]),
         threshold=np.concatenate([f.threshold for f in forests]),
-        left=shifted("left"),
-        right=shifted("right"),
-        values=np.concatenate([f.values for f in forests]),
-        cumulated=np.concatenate([[0.0], np.cumsum(weights)]),
+        right=np.concatenate([f.right + np.where(f.feature < 0, v, n) for f, n, v in parts]).astype(
+            np.int32
+        ),
+        items=np.concatenate([f.items for f in forests]),
+        cumulated=cumulated,
     )
+
+
+def starts(sizes: list[int]) -> np.ndarray:
+    """Return where each of several pieces begins when they follow each other."""
+    return np.cumsum([0, *sizes[:-1]])
+
+
+def smallest(x: np.ndarray) -> np.ndarray:
+    """Return whole numbers in two bytes if they fit, in four otherwise."""
+    fits = len(x) == 0 or -(2**15) <= x.min() <= x.max() < 2**15
+    return x.astype(np.int16 if fits else np.int32)

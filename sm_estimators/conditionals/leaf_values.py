@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sm_estimators.conditionals.forest import LEAF, Forest
+from sm_estimators.conditionals.forest import Forest
 
 
 class Met(NamedTuple):
@@ -16,7 +16,7 @@ class Met(NamedTuple):
     row: Int[np.ndarray, " q"]
     """Which row met the cell."""
     place: Int[np.ndarray, " q"]
-    """Of the cell's value among the distinct values of its column."""
+    """Of the cell's value among the distinct values that its column learned from."""
     residual: Float[np.ndarray, " q"]
     """Of the cell from the linear law, in the units of the column."""
     share: Float[np.ndarray, " q"]
@@ -37,7 +37,7 @@ class LeafValues:
     """
 
     forest: Forest
-    """Its values are places among the distinct values of the column."""
+    """Its items are places among the distinct values that the column learned from."""
     residual: Float[np.ndarray, " v"]
     """Of the same cells from the linear law; zeros where the column is nominal."""
 
@@ -49,17 +49,17 @@ class LeafValues:
         counted = np.ones(leaf.shape, bool) if counted is None else counted
         n_counted = counted.sum(axis=1)
         owner, leaf = np.repeat(np.arange(len(leaf)), n_counted), leaf[counted]
-        first, end = self.forest.left[leaf], self.forest.right[leaf]
-        cumulated, size = self.forest.cumulated, end - first
-        scale = 1 / (n_counted[owner] * (cumulated[end] - cumulated[first]))
-        ends = np.cumsum(size, dtype=np.intp)
+        first, end = self.forest.cells(leaf)
+        size = end - first
+        scale = 1 / (n_counted[owner] * self.forest.weights(first, end))
+        ends = np.cumsum(size)
         cell = np.arange(size.sum()) + np.repeat(first - ends + size, size)
         return Met(
             len(ranked),
             np.repeat(owner, size),
-            self.forest.values[cell].astype(np.intp),
+            self.forest.items[cell].astype(np.intp),
             self.residual[cell],
-            np.repeat(scale, size) * (cumulated[cell + 1] - cumulated[cell]),
+            np.repeat(scale, size) * self.forest.weights(cell, cell + 1),
         )
 
     def pick(
@@ -67,23 +67,12 @@ class LeafValues:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return place and residual of one cell per row, drawn by two uniform numbers."""
         tree = (uniforms[:, 0] * self.forest.n_trees).astype(np.intp)
-        first, end = self.forest.leaves(ranked, tree)
-        low, high = self.forest.cumulated[first], self.forest.cumulated[end]
-        sought = low + uniforms[:, 1] * (high - low)
-        cell = np.searchsorted(self.forest.cumulated, sought, side="right") - 1
-        cell = np.clip(cell, first, end - 1)
-        return self.forest.values[cell].astype(np.intp), self.residual[cell]
+        leaf = self.forest.leaves(ranked, np.arange(len(ranked)), tree)
+        cell = self.forest.pick(uniforms[:, 1], leaf)
+        return self.forest.items[cell].astype(np.intp), self.residual[cell]
 
     def _leaves(self, ranked: np.ndarray) -> Int[np.ndarray, "r t"]:
         """Return the leaf of every row in every tree."""
-        forest, n_trees = self.forest, self.forest.n_trees
-        node = np.tile(forest.roots.astype(np.intp), len(ranked))
-        moving = np.arange(len(node))
-        while len(moving):
-            at = node[moving]
-            feature = forest.feature[at]
-            inner = feature != LEAF
-            moving, at, feature = moving[inner], at[inner], feature[inner]
-            goes_left = ranked[moving // n_trees, feature] <= forest.threshold[at]
-            node[moving] = np.where(goes_left, forest.left[at], forest.right[at])
-        return node.reshape(len(ranked), n_trees)
+        n, n_trees = len(ranked), self.forest.n_trees
+        row, tree = np.repeat(np.arange(n), n_trees), np.tile(np.arange(n_trees), n)
+        return self.forest.leaves(ranked, row, tree).reshape(n, n_trees)
