@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import has_fit_parameter
 
 from sm_estimators.pooling.outcome import AbstractOutcome, place_outcome, read_outcome
 
@@ -76,10 +77,20 @@ def draw_tables(
     imputers, tables = [], []
     told = np.flatnonzero(~np.asarray(pd.isna(table)).all(axis=1))  # empty rows teach nothing
     for _ in range(n_imputations):
-        rows = random.choice(told, size=len(told))
-        imputers.append(fresh(imputer).fit(take(table, rows)))
+        imputers.append(fit_resampled(fresh(imputer), table, random.choice(told, size=len(told))))
         tables.append(imputers[-1].impute(table, 1, random_state=random.randint(LARGEST_SEED))[0])
     return imputers, tables
+
+
+def fit_resampled(imputer: Any, table: Any, rows: np.ndarray) -> Any:
+    """Fit an imputer to drawn rows, as weights of the table where it knows them.
+
+    A row that stands in a table twice is known by its twin, and what is learned from such rows is
+    judged too well. With weights, too, levels that were not drawn are known.
+    """
+    if has_fit_parameter(imputer, "sample_weight"):
+        return imputer.fit(table, sample_weight=np.bincount(rows, minlength=len(table)))
+    return imputer.fit(take(table, rows))
 
 
 def fresh(estimator: Any) -> Any:
