@@ -93,14 +93,19 @@ def grow_tree(
     min_leaf: int,
     max_features: float,
 ) -> Forest:
-    """Grow one tree with random thresholds (Geurts, Ernst and Wehenkel 2006)."""
+    """Grow one tree with random thresholds (Geurts, Ernst and Wehenkel 2006).
+
+    scikit-learn checks weights, and makes a generator from a seed, for longer than a small tree
+    grows.
+    """
     kind: Any = ExtraTreeClassifier if response.dtype.kind == "i" else ExtraTreeRegressor
     grown = kind(
         min_samples_leaf=min_leaf,
         max_features=max_features,
-        random_state=int(rng.integers(2**31)),
+        random_state=np.random.RandomState(rng.bit_generator),
     )
-    grown.fit(X, response, sample_weight=weight, check_input=response.dtype.kind == "i")
+    known = None if equal(weight) else weight
+    grown.fit(X, response, sample_weight=known, check_input=response.dtype.kind == "i")
     return flattened(grown.tree_, X, items, weight)
 
 
@@ -110,15 +115,19 @@ def flattened(tree, X: np.ndarray, items: np.ndarray, weight: np.ndarray) -> For
     order = np.argsort(leaf, kind="stable")
     sizes = np.bincount(leaf, minlength=tree.node_count)
     at_leaf = tree.feature < 0
-    equal = bool((weight == weight[0]).all())
     return Forest(
         roots=np.zeros(1, np.int32),
         feature=smallest(np.where(at_leaf, -sizes, tree.feature)),
         threshold=tree.threshold.astype(np.float32),
         right=np.where(at_leaf, np.cumsum(sizes) - sizes, tree.children_right).astype(np.int32),
         items=smallest(items[order]),
-        cumulated=None if equal else np.concatenate([[0.0], np.cumsum(weight[order])]),
+        cumulated=None if equal(weight) else np.concatenate([[0.0], np.cumsum(weight[order])]),
     )
+
+
+def equal(weight: np.ndarray) -> bool:
+    """Return whether all weights are the same."""
+    return bool((weight == weight[0]).all())
 
 
 def joined(forests: list[Forest]) -> Forest:
