@@ -71,6 +71,13 @@ def test_an_empty_row_gets_the_means():
     assert (np.abs(standard) < 4).all()
 
 
+def test_columns_never_seen_together_are_named():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"])
+    table.loc[:29, "a"], table.loc[30:, "c"] = np.nan, np.nan
+    with pytest.warns(UserWarning, match="A pair of columns was never seen together, 'a' and 'c'"):
+        ScoreMatchingImputer().fit(table)
+
+
 def test_draws_vary_as_much_as_the_table_leaves_open():
     x = np.array([[0.5, np.nan, np.nan]]).repeat(20_000, axis=0)
     imputer = ScoreMatchingImputer(engine="gaussian", strategy="draw").fit(table(500))

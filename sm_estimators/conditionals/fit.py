@@ -132,6 +132,7 @@ class Learner:
         self.rng, self.tables, self.observed, self.weight = rng, tables, observed, weight
         self.settings, self.laws = settings, laws
         self.kept: list[list[Forest]] = [[] for _ in laws]
+        self.shares: list[list[np.ndarray]] = [[] for _ in laws]
         self.held_out = np.full((len(laws), N_HELD_OUT, len(weight)), np.nan, np.float32)
 
     def learn(self) -> list[ColumnLaw]:
@@ -159,7 +160,8 @@ class Learner:
         forest = self._grow(j, rows, ranked.reshape(self.settings.n_tables, len(rows), -1))
         if keeps:
             self.kept[j].append(forest)
-        self.laws[j] = replace(self.laws[j], forest=forest, **self._shares(j, rows, z))
+        self.laws[j] = replace(self.laws[j], forest=forest)
+        self._weigh(j, rows, z)
 
     def _grow(self, j: int, rows: np.ndarray, inputs: np.ndarray) -> Forest:
         """Return trees, each of one completed table, and keep their draws of rows held out."""
@@ -193,19 +195,24 @@ class Learner:
         kept[1:, rows] = kept[:-1, rows]
         kept[0, rows] = drawn
 
-    def _shares(self, j: int, rows: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the shares of the experts in the law of a column."""
+    def _weigh(self, j: int, rows: np.ndarray, z: np.ndarray) -> None:
+        """Find the shares of the experts in the law of a column.
+
+        They are averaged over the sweeps so far: in short tables few rows decide them.
+        """
         law, y = self.laws[j], self.tables.values[0, rows, j]
         by_trees = self.held_out[j][:, rows].astype(np.float64)
         known = ~np.isnan(by_trees[1])  # two draws at least
         if known.sum() < FEWEST // 2:
-            return {}
+            return
         linear = self._linear_draws(law, y[known], z[:, known], len(rows))
         draws = np.stack([linear, by_trees[:, known]])
         nominal = law.coordinates.nominal
         shares = draw_shares(draws, y[known], nominal=nominal)
         means = shares if nominal else mean_shares(draws, y[known])
-        return {"draw_shares": shares, "mean_shares": means}
+        self.shares[j].append(np.stack([shares, means]))
+        shares, means = np.mean(self.shares[j], axis=0)
+        self.laws[j] = replace(law, draw_shares=shares, mean_shares=means)
 
     def _linear_draws(
         self, law: ColumnLaw, y: np.ndarray, z: np.ndarray, n_rows: int

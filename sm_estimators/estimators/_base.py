@@ -145,7 +145,7 @@ class BaseScoreMatching(TableDensity):
         rule = self._rule(density, objective)
         refuse_few_rows(observed.any(axis=1) & (weight > 0), rule.keeps(observed), rule_name(rule))
         warn_empty_rows(observed)
-        warn_never_together(observed)
+        warn_never_together(observed, getattr(self, "feature_names_in_", None))
         warn_baseline(rule)
         settings = self._settings(density)
         table = self._corrected(Table(X, observed, weight))

@@ -97,7 +97,7 @@ class BaseDiffusion(TableDensity):
         used = keeps(rule, table.observed, context) & (weight > 0)
         refuse_few_rows(observed.any(axis=1) & (weight > 0), used, rule)
         warn_empty_rows(observed)
-        warn_never_together(observed)
+        warn_never_together(observed, getattr(self, "feature_names_in_", None))
         warn_biased_rule(rule, HOLE_RULES[rule])
         plan = self._plan(table.X.shape[1], rule)
         seed = seed_of(self.random_state)

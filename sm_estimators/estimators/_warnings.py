@@ -2,7 +2,8 @@
 
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -31,17 +32,19 @@ def warn_empty_rows(observed: np.ndarray) -> None:
         )
 
 
-def warn_never_together(observed: np.ndarray) -> None:
-    """Warn where the table cannot identify the joint density."""
+def warn_never_together(observed: np.ndarray, names: Sequence[Any] | None = None) -> None:
+    """Warn where the table cannot identify the joint density; columns have names or positions."""
     if observed.all():
         return
     together = observed.T.astype(np.float32) @ observed.astype(np.float32)
     pairs = np.argwhere(np.triu(together == 0, 1))
     if len(pairs):
+        first, second = (j if names is None else names[j] for j in pairs[0].tolist())
+        many = f"{len(pairs)} pairs of columns were" if len(pairs) > 1 else "A pair of columns was"
+        which = "the first being " if len(pairs) > 1 else ""
         warn_user(
-            f"{len(pairs)} pairs of columns were never seen together, the first being "
-            f"{tuple(pairs[0].tolist())}: the table says nothing about their dependence, and "
-            "what the fit says comes from the model and the `ridge` alone."
+            f"{many} never seen together, {which}{first!r} and {second!r}: the table says nothing "
+            "about their dependence, and what the fit says comes from the model alone."
         )
 
 

@@ -165,7 +165,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         refuse_few_rows(counts, counts, "imputation")
         if self.estimator is None and self.engine == "auto":
             warn_empty_rows(observed)
-            warn_never_together(observed)
+            warn_never_together(observed, [column.name for column in self.columns_])
             self._fit_chain(values[counts], observed[counts], weight[counts])
         else:
             self._fit_density(X, values, observed, sample_weight)
