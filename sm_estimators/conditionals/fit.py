@@ -11,6 +11,7 @@ from sm_estimators.conditionals.column_law import ColumnLaw
 from sm_estimators.conditionals.completions import Completions
 from sm_estimators.conditionals.coordinates import blocks_of, learn_coordinates
 from sm_estimators.conditionals.forest import Forest, grow_tree, joined
+from sm_estimators.conditionals.held_out_ridge import held_out_ridge
 from sm_estimators.conditionals.linear_law import LinearLaw
 from sm_estimators.conditionals.sequence_fit import fit_sequence
 from sm_estimators.conditionals.shares import draw_shares, mean_shares
@@ -45,8 +46,8 @@ class ChainSettings:
     """Rows that a tree sees at most."""
     max_features: int = 24
     """Coordinates among which a tree looks for a split at most."""
-    ridge: float = 0.001
-    """Of the Gaussian."""
+    ridge: float | None = None
+    """Of the Gaussian; None for one that rows held out choose."""
     trees: bool = True
     """False: the Gaussian alone."""
     sequence: bool = True
@@ -101,7 +102,10 @@ def fit_chain(
     weight = np.ones(len(values)) if weight is None else weight
     coordinates = learn_coordinates(values, observed, nominal, weight)
     wide, seen = widened(coordinates, values, observed)
-    em = gaussian_em(wide, seen, weights=weight, ridge=settings.ridge, tol=1e-4, max_iter=200)
+    ridge = settings.ridge
+    if ridge is None:
+        ridge = held_out_ridge(rng, wide, seen, weight)
+    em = gaussian_em(wide, seen, weights=weight, ridge=ridge, tol=1e-4, max_iter=200)
     start = GaussianConditional(em.location, em.covariance)
     laws = [
         ColumnLaw(LinearLaw.of(c, block, em.location, start.precision), block, None, ALONE, ALONE)
