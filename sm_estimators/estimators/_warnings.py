@@ -32,7 +32,9 @@ def warn_empty_rows(observed: np.ndarray) -> None:
         )
 
 
-def warn_never_together(observed: np.ndarray, names: Sequence[Any] | None = None) -> None:
+def warn_never_together(
+    observed: np.ndarray, names: Sequence[Any] | np.ndarray | None = None
+) -> None:
     """Warn where the table cannot identify the joint density; columns have names or positions."""
     if observed.all():
         return
