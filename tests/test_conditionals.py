@@ -16,6 +16,7 @@ from sm_estimators.conditionals.coordinates import (
     learn_coordinates,
 )
 from sm_estimators.conditionals.forest import flattened, grow_tree, joined
+from sm_estimators.conditionals.held_out_ridge import RIDGES, USUAL, held_out_ridge
 from sm_estimators.conditionals.linear_law import LinearLaw
 from sm_estimators.conditionals.shares import draw_shares, mean_shares, on_simplex
 from sm_estimators.conditionals.widened import narrowed, pointed, widened
@@ -129,6 +130,28 @@ def test_draws_from_leaves_follow_the_weights():
     p = weight / weight.sum()
     shares = np.array([(drawn == v).mean() for v in y])
     assert (np.abs(shares - p) <= 4 * np.sqrt(p * (1 - p) / n) + 1e-8).all()
+
+
+# Ridge ---------------------------------------------------------------------------------------
+
+
+def test_the_ridge_follows_what_rows_can_tell():
+    """Of 80 rows of noise a small ridge would believe chance; of a sum, a large one little."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(80, 12))
+    total = np.hstack([noise, noise.sum(axis=1, keepdims=True)])
+    seen = rng.random(total.shape) > 0.1
+    assert held_out_ridge(rng, noise, seen[:, :12], ones(noise)) >= 0.1
+    assert held_out_ridge(rng, total, seen, ones(total)) <= 0.01
+    assert held_out_ridge(rng, total[:6], seen[:6], np.ones(6)) == USUAL
+
+
+def test_a_column_that_a_fold_never_sees_is_no_obstacle():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    seen = np.ones(X.shape, bool)
+    seen[1:, 2] = False
+    assert held_out_ridge(rng, X, seen, ones(X)) in RIDGES
 
 
 # Shares --------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from sm_estimators._patterns import PatternTable, group_by_pattern
 from sm_estimators.missing.gaussian_em import Moments, climb, em_step
 
 RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5)
-"""In variances of the columns; tried in this order, as long as rows are predicted better,"""
+"""In variances of the columns, in the order in which they are tried."""
 GAIN = 0.001
-"""by this much at least, in the log-likelihood of a row."""
+"""In the log-likelihood of a row, by which a smaller one must be better."""
+LOST = 3.0
+"""By which one must be worse than the best for smaller ones not to be tried."""
 USUAL = 0.001
 """Where there are too few rows to tell."""
 MAX_ROWS = 1500
@@ -50,13 +52,14 @@ def held_out_ridge(
     for f in range(N_FOLDS):
         parts = (fold != f, fold == f)
         pairs.append(tuple(group_by_pattern(Z[r], observed[r], weight[r]) for r in parts))
-    best, last, starts = RIDGES[0], -np.inf, [None] * N_FOLDS
+    best, height, starts = RIDGES[0], -np.inf, [None] * N_FOLDS
     for ridge in RIDGES:
         starts = [learned(pair[0], ridge, s) for pair, s in zip(pairs, starts, strict=True)]
         found = np.mean([log_likelihood(p[1], m) for p, m in zip(pairs, starts, strict=True)])
-        if found < last + GAIN:
+        if found > height + GAIN:
+            best, height = ridge, found
+        elif found < height - LOST:
             break
-        best, last = ridge, found
     return best
 
 
