@@ -5,19 +5,20 @@
 A fifth of the seen cells is hidden, MCAR, beside the holes that are there. Imputers fill all holes
 of the same table: by modes and means of columns; by miceforest, the mode or mean of its five
 datasets; and by `ScoreMatchingImputer`, its most probable levels and means. Draws are judged too:
-one completed table. Lines that are there are kept, and a case that is run again replaces its line.
+one completed table. Cases that have a line in the records are not run again.
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.imputation import records
 from benchmarks.imputation.__main__ import names, numbers
 from benchmarks.imputation.tables import folder
 from benchmarks.machine import RESULTS, describe, markdown_table, save, stopwatch
@@ -164,21 +165,23 @@ def measures(truth: pd.DataFrame, holed: pd.DataFrame, answer: Answer) -> dict[s
 MEASURES = ("accuracy", "rmse", "accuracy of a draw", "levels apart", "cpu")
 
 
-def run(method: str, table: str, seed: int) -> dict:
+@dataclass(frozen=True)
+class Key:
+    """What is run."""
+
+    method: str
+    table: str
+    seed: int
+
+
+def run(key: Key) -> dict:
     """Return the record of a case."""
-    truth = load(table)
-    holed = hide(truth, seed)
+    truth = load(key.table)
+    holed = hide(truth, key.seed)
     with warnings.catch_warnings(), stopwatch() as taken:
         warnings.simplefilter("ignore")
-        answer = METHODS[method](holed.copy(), seed)
-    record = {"method": method, "table": table, "seed": seed, "cpu": taken.cpu}
-    return record | measures(truth, holed, answer)
-
-
-def read() -> dict[tuple, dict]:
-    """Return the records by case."""
-    lines = RECORDS.read_text().splitlines() if RECORDS.exists() else []
-    return {(r["table"], r["method"], r["seed"]): r for r in map(json.loads, lines)}
+        answer = METHODS[key.method](holed.copy(), key.seed)
+    return asdict(key) | {"cpu": taken.cpu} | measures(truth, holed, answer)
 
 
 def page(found: list[dict]) -> str:
@@ -214,11 +217,9 @@ def main() -> None:
     options.add_argument("--methods", type=names, default=list(METHODS))
     options.add_argument("--seeds", type=numbers, default=[0, 1, 2])
     chosen = options.parse_args()
-    for table, seed, method in product(chosen.tables, chosen.seeds, chosen.methods):
-        found = read()
-        found[table, method, seed] = run(method, table, seed)
-        RECORDS.write_text("".join(json.dumps(r) + "\n" for r in found.values()))
-    save("imputation_mixed.md", page(list(read().values())))
+    order = product(chosen.tables, chosen.seeds, chosen.methods)
+    records.complete(RECORDS, (Key(method, table, seed) for table, seed, method in order), run)
+    save("imputation_mixed.md", page(records.read(RECORDS)))
 
 
 if __name__ == "__main__":

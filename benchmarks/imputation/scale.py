@@ -3,7 +3,7 @@
     python -m benchmarks.imputation.scale --methods ours,miceforest --shapes 2500x20,10000x20
 
 A table of five hidden factors, in columns that are linear, square and sine of them, with noise;
-30 % MCAR. The lines that are there are kept, and a case that is run again replaces its line.
+30 % MCAR. Cases that have a line in the records are not run again.
 """
 
 import argparse
@@ -12,9 +12,11 @@ import pickle
 import resource
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from benchmarks.imputation import records
 from benchmarks.imputation.__main__ import names
 from benchmarks.imputation.measures import rmse, rmse_of_mean
 from benchmarks.imputation.methods import METHODS
@@ -44,9 +46,18 @@ def with_holes(Y: np.ndarray, rate: float = 0.3) -> np.ndarray:
     return np.where(hidden, np.nan, Y)
 
 
-def run(name: str, n: int, d: int) -> dict:
+@dataclass(frozen=True)
+class Key:
+    """What is run."""
+
+    method: str
+    n: int
+    d: int
+
+
+def run(key: Key) -> dict:
     """Return the record of a case."""
-    method, Y = METHODS[name], table(n, d)
+    method, Y = METHODS[key.method], table(key.n, key.d)
     X = with_holes(Y)
     hidden, centre, scale = np.isnan(X), Y.mean(axis=0), Y.std(axis=0)
     truth = ((Y - centre) / scale)[hidden]
@@ -64,7 +75,7 @@ def run(name: str, n: int, d: int) -> dict:
     else:
         error = rmse(((point - centre) / scale)[hidden], truth)
     parts = {"fit": fit.cpu, "draws": draws.cpu, "means": means.cpu, "cpu": whole.cpu}
-    record = {"method": name, "n": n, "d": d, **parts, "wall": whole.wall, "peak": peak}
+    record = asdict(key) | parts | {"wall": whole.wall, "peak": peak}
     return record | {"pickle": len(pickle.dumps(fitted)) / 1e6, "rmse": error}
 
 
@@ -75,10 +86,12 @@ def line(r: dict) -> list[str]:
     return [r["method"], f"{r['n']}", f"{r['d']}", *seconds, *rest]
 
 
-def read() -> dict[tuple, dict]:
-    """Return the records by method and shape."""
-    lines = RECORDS.read_text().splitlines() if RECORDS.exists() else []
-    return {(r["method"], r["d"], r["n"]): r for r in map(json.loads, lines)}
+def alone(key: Key) -> dict:
+    """Return the record of a case that a process of its own ran, whose peak of memory it is."""
+    case = ["--methods", key.method, "--shapes", f"{key.n}x{key.d}"]
+    command = [sys.executable, "-m", "benchmarks.imputation.scale", "--one", *case]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
@@ -89,18 +102,13 @@ def main() -> None:
     options.add_argument("--one", action="store_true", help="run one case and print its record")
     chosen = options.parse_args()
     shapes = [tuple(map(int, shape.split("x"))) for shape in chosen.shapes]
+    keys = [Key(name, n, d) for n, d in shapes for name in chosen.methods]
     if chosen.one:
-        print(json.dumps(run(chosen.methods[0], *shapes[0])))
+        print(json.dumps(run(keys[0])))
         return
-    command = [sys.executable, "-m", "benchmarks.imputation.scale", "--one"]
-    for n, d in shapes:
-        for name in chosen.methods:
-            case = ["--methods", name, "--shapes", f"{n}x{d}"]
-            done = subprocess.run([*command, *case], stdout=subprocess.PIPE, text=True, check=True)
-            found = read()
-            found[name, d, n] = json.loads(done.stdout.splitlines()[-1])
-            RECORDS.write_text("".join(json.dumps(r) + "\n" for r in found.values()))
-    rows = [line(r) for _, r in sorted(read().items(), key=lambda item: item[0])]
+    records.complete(RECORDS, keys, alone)
+    found = sorted(records.read(RECORDS), key=lambda r: (r["method"], r["d"], r["n"]))
+    rows = [line(r) for r in found]
     save(
         "imputation_scale.md",
         f"""# Long and wide tables

@@ -81,8 +81,8 @@ def energy_i_score(
     3. Of the completed table the columns j and O_j are kept, and j is hidden in the rows of L_j.
        So what is left of j is what was imputed. The imputer is fitted to that and draws N values
        x̃ for every hidden cell x.
-    4. The energy score S_j = mean over L_j of |x̃_k - x| averaged over k, minus half of |x̃_k - x̃_l|
-       averaged over pairs.
+    4. The energy score S_j: the distance of the draws x̃_k from x, averaged over k and L_j, minus
+       half of their distance from each other, averaged over pairs.
 
     The score is Σ_j w_j S_j / Σ_j w_j with w_j = n_j (n - n_j) / n², n_j the rows of L_j; the lower
     the better. In expectation the true conditional distribution has the lowest one, under the
