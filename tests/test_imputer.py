@@ -335,7 +335,9 @@ def test_uncertainty_of_cells():
     assert (deviations.to_numpy()[seen] == 0).all()
     assert deviations.index.equals(frame.index)
     assert (deviations[["town", "kind", "flag"]].to_numpy() <= 1).all()
-    assert (deviations["day"][frame["day"].isna()] > 86400 / 50).mean() > 0.9  # seconds
+    days = deviations["day"][frame["day"].isna()]  # in seconds; the other columns nearly know them
+    assert ((days == 0) | (days > 86400 / 50)).all()
+    assert (days > 0).any()
     low, middle, high = imputer.quantiles(frame, random_state=0)
     for name in ("real", "single", "whole", "day", "size"):
         codes = [t[name].cat.codes if name == "size" else t[name] for t in (low, middle, high)]

@@ -75,9 +75,10 @@ def draw_tables(
         tables = fitted.impute(table, n_imputations, random_state=random.randint(LARGEST_SEED))
         return [fitted] * n_imputations, list(tables)
     imputers, tables = [], []
-    told = np.flatnonzero(~np.asarray(pd.isna(table)).all(axis=1))  # empty rows teach nothing
+    told = take(table, np.flatnonzero(~np.asarray(pd.isna(table)).all(axis=1)))  # not empty
     for _ in range(n_imputations):
-        imputers.append(fit_resampled(fresh(imputer), table, random.choice(told, size=len(told))))
+        rows = random.choice(len(told), size=len(told))
+        imputers.append(fit_resampled(fresh(imputer), told, rows))
         tables.append(imputers[-1].impute(table, 1, random_state=random.randint(LARGEST_SEED))[0])
     return imputers, tables
 
