@@ -296,6 +296,7 @@ def test_an_imputer_fitted_once_is_too_sure_of_itself():
                 LinearRegression(),
                 frame(60, seed, rate=0.4),
                 "y",
+                imputer=ScoreMatchingImputer(engine="gaussian"),
                 bootstrap_imputer=bootstrap,
                 n_imputations=10,
                 random_state=seed,
