@@ -132,6 +132,17 @@ def test_draws_from_leaves_follow_the_weights():
     assert (np.abs(shares - p) <= 4 * np.sqrt(p * (1 - p) / n) + 1e-8).all()
 
 
+def test_draws_from_leaves_without_weights_are_uniform():
+    rng = np.random.default_rng(0)
+    X, items, n = np.zeros((4, 1), np.float32), np.arange(4), 40_000
+    trees = [grow_tree(rng, X, items + 0.5, items, np.ones(4), min_leaf=4, max_features=1.0)] * 2
+    forest = joined(trees)
+    assert forest.cumulated is None
+    drawn = forest.draw(rng, np.zeros((n, 1), np.float32), np.ones(n, int))
+    shares = np.bincount(drawn, minlength=4) / n
+    assert (np.abs(shares - 1 / 4) <= 4 * np.sqrt(3 / 16 / n)).all()
+
+
 # Ridge ---------------------------------------------------------------------------------------
 
 

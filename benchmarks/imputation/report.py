@@ -47,10 +47,15 @@ thread.
 Four fifths of the rows of a table are fitted, with holes; the others are new rows, with holes of
 the same kind. Everything is in standard deviations of the complete fitted rows and over hidden
 cells. CRPS, coverage and energy are of draws; a method without draws has its point estimates for
-energy and variances. There are 50 draws, but 10 of tables of which they take long and outside of
-the main part; half as many of miceforest, a fifth of ForestDiffusion. What a finite number of draws
-adds to an error is taken off. "Best peer" is the best on that table by its mean over seeds, chosen
+energy and variances. There are {draws(frame)}. What a finite number of draws adds to an error is
+taken off. "Best peer" is the best on that table by its mean over seeds, chosen
 afterwards: nobody could choose it. Ratios below one are in favour of `{OURS}`."""
+
+
+def draws(frame: pd.DataFrame) -> str:
+    """Return how many draws there are, by method."""
+    of = frame[frame["crps"].notna()].groupby("method", observed=True)["k"].agg(["min", "max"])
+    return "; ".join(f"{low:.0f} to {high:.0f} draws of {m}" for m, low, high in of.itertuples())
 
 
 def section(frame: pd.DataFrame, mechanism: str, rate: float) -> str:
