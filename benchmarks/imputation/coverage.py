@@ -10,111 +10,29 @@ and is not run again; seeds come first in the order, so that all methods grow to
 """
 
 import argparse
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from functools import cache, partial
-from itertools import combinations, product
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
 
-from benchmarks.imputation import forests, records, shelf, tables
+from benchmarks.imputation import forests, records, shelf
 from benchmarks.imputation.__main__ import names, numbers
-from benchmarks.machine import describe, markdown_table, save
+from benchmarks.imputation.analysis import KINDS, analyse, intervals, kinds, truth_of
+from benchmarks.imputation.populations import DESIGNS, population
+from benchmarks.machine import RESULTS, describe, markdown_table, save
 from sm_estimators import ScoreMatchingImputer
 from sm_estimators.missingness import ampute
-from sm_estimators.pooling import pool
 from sm_estimators.pooling.completion import draw_tables
 
 M = 20
 """Completed tables."""
-POPULATION = 200_000
-REAL = ("median_house_value", "median_income", "households", "total_rooms", "housing_median_age")
 Draw = Callable[[np.ndarray, int], np.ndarray]
-
-
-def gaussian(rng: np.random.Generator) -> np.ndarray:
-    """Return correlated normal columns; correlations are between 0.2 and 0.8."""
-    factor = rng.standard_normal((POPULATION, 1))
-    loadings = np.array([0.9, 0.85, 0.7, 0.6, 0.4])
-    return factor * loadings + rng.standard_normal((POPULATION, 5)) * np.sqrt(1 - loadings**2)
-
-
-def curved(rng: np.random.Generator) -> np.ndarray:
-    """Return an outcome with an interaction, two normal columns, a square, and a skewed column."""
-    a, c = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], POPULATION).T
-    e = rng.standard_normal((3, POPULATION))
-    square = a**2 + 0.5 * c + 0.7 * e[0]
-    skewed = np.exp(0.4 * a - 0.3 * c + 0.4 * e[1])
-    outcome = a + 0.5 * c + 0.7 * a * c + 0.5 * skewed + e[2]
-    return np.column_stack([outcome, a, c, square, skewed])
-
-
-def real(rng: np.random.Generator) -> np.ndarray:
-    """Return five columns of the districts of California; all districts are the population."""
-    import pandas as pd
-
-    del rng
-    return pd.read_csv(tables.folder() / "dp_california.csv")[list(REAL)].to_numpy(float)
-
-
-DESIGNS = {"gaussian": gaussian, "curved": curved, "real": real}
-
-
-@cache
-def population(design: str) -> np.ndarray:
-    """Return the population of a design, the same in every process."""
-    return DESIGNS[design](np.random.default_rng(20240607))
-
-
-class Analysis(NamedTuple):
-    """Means, coefficients of column 0 on the others, and correlations on Fisher's scale.
-
-    Variances are robust, so that the analysis without holes is valid for any population.
-    """
-
-    estimates: np.ndarray
-    variances: np.ndarray
-    df: np.ndarray
-
-
-KINDS = ("mean", "coefficient", "correlation")
-
-
-def kinds(d: int) -> np.ndarray:
-    """Return the kind of every quantity, as a position in `KINDS`."""
-    return np.repeat([0, 1, 2], [d, d - 1, d * (d - 1) // 2])
-
-
-def analyse(X: np.ndarray) -> Analysis:
-    """Analyse a complete table, (n, d)."""
-    n, d = X.shape
-    parts = [(X.mean(axis=0), X.var(axis=0, ddof=1) / n), _regression(X), _correlations(X)]
-    df = np.array([n - 1, n - d, np.inf])[kinds(d)]
-    return Analysis(*(np.concatenate(both) for both in zip(*parts, strict=True)), df)
-
-
-def _regression(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return least-squares slopes, and the variances HC3 of MacKinnon and White (1985)."""
-    Z = np.column_stack([np.ones(len(X)), X[:, 1:]])
-    inverse = np.linalg.pinv(Z)
-    beta = inverse @ X[:, 0]
-    residual = (X[:, 0] - Z @ beta) / (1 - np.einsum("ni,in->n", Z, inverse))
-    return beta[1:], ((inverse * residual) ** 2).sum(axis=1)[1:]
-
-
-def _correlations(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return artanh r of all pairs; variances by influence, (uv − r(u² + v²)/2)/(1 − r²)."""
-    U = (X - X.mean(axis=0)) / X.std(axis=0)
-    i, j = np.array(list(combinations(range(X.shape[1]), 2))).T
-    r = (U[:, i] * U[:, j]).mean(axis=0)
-    influence = (U[:, i] * U[:, j] - r * (U[:, i] ** 2 + U[:, j] ** 2) / 2) / (1 - r**2)
-    return np.arctanh(r), (influence**2).mean(axis=0) / (len(X) - 3)
 
 
 def imputed(X: np.ndarray, seed: int, *, engine: str, bootstrap: bool) -> np.ndarray:
@@ -168,15 +86,6 @@ def run(key: Key) -> dict:
     )
 
 
-def intervals(analyses: list[Analysis]) -> tuple[np.ndarray, np.ndarray]:
-    """Return estimates and half widths of 95 % intervals, pooled where there are several."""
-    estimates, variances, df = (np.stack(part) for part in zip(*analyses, strict=True))
-    if len(analyses) == 1:
-        return estimates[0], t.ppf(0.975, df[0]) * np.sqrt(variances[0])
-    pooled = pool(estimates, variances, df_complete=df[0])
-    return pooled.estimate, t.ppf(0.975, pooled.df) * pooled.standard_error
-
-
 def read(path: Path) -> dict[Key, dict]:
     """Return the records of a file by their keys."""
     fields = Key.__dataclass_fields__
@@ -214,7 +123,7 @@ def summarise(found: list[dict], without_holes: list[dict], truth: np.ndarray) -
     covered = np.abs(estimates - truth) <= half
     return Summary(
         coverage=covered.mean(axis=0),
-        error=covered.mean(axis=1).std(ddof=1) / np.sqrt(len(covered)),
+        error=_error(covered.mean(axis=1)),
         bias=(estimates - same).mean(axis=0) / whole.std(axis=0, ddof=1),
         width=half.mean(axis=0) / whole_half.mean(axis=0),
         seconds=float(np.mean([r["seconds"] for r in found])),
@@ -256,7 +165,7 @@ def sections(known: dict[Key, dict]) -> Iterator[str]:
         by = {m: [known[k] for k in here if k.method == m] for m in METHODS}
         if len(by["complete"]) < 2:
             continue
-        truth = analyse(population(design)).estimates
+        truth = truth_of(design)
         kind = kinds(population(design).shape[1])
         lines = [
             row(m, summarise(found, by["complete"], truth), kind)
@@ -264,6 +173,40 @@ def sections(known: dict[Key, dict]) -> Iterator[str]:
             if len(found) > 1
         ]
         yield f"## {design}, {mechanism.upper()}, n = {n}\n\n{markdown_table(HEADER, lines)}\n"
+
+
+def overall(known: dict[Key, dict]) -> str:
+    """Return coverage by kind over all designs and mechanisms, of replicates all methods have."""
+    present = [m for m in METHODS if any(key.method == m for key in known)]
+    places = [{replace(key, method="") for key in known if key.method == m} for m in present]
+    shared = sorted(set.intersection(*places), key=astuple)
+    if len(shared) < 2:
+        return ""
+    kind = kinds(population(shared[0].design).shape[1])
+    lines = []
+    for method in present:
+        covered = [is_covered(known[replace(place, method=method)]) for place in shared]
+        of = [np.mean(covered, axis=1)]
+        of += [np.mean(covered, axis=1, where=kind == k) for k in range(len(KINDS))]
+        lines.append([method, *(f"{x.mean():.1%} ± {_error(x):.1%}" for x in of)])
+    header = ["method", "all", *(f"{k}s" for k in KINDS)]
+    return f"""## All of them
+
+{len(shared)} replicates that all methods have; mean coverage with its Monte-Carlo standard error.
+
+{markdown_table(header, lines)}
+"""
+
+
+def is_covered(record: dict) -> np.ndarray:
+    """Whether the intervals of a replicate hold the truth, by quantity."""
+    wrong = np.abs(np.array(record["estimates"]) - truth_of(record["design"]))
+    return wrong <= np.array(record["half_widths"])
+
+
+def _error(x: np.ndarray) -> float:
+    """Return the standard error of a mean."""
+    return float(x.std(ddof=1) / np.sqrt(len(x)))
 
 
 def report(known: dict[Key, dict]) -> str:
@@ -279,8 +222,10 @@ by influence). Coverage: of nominal 95 % intervals, mean over the quantities, wi
 standard error, by kind, and of the worst quantity. Bias: mean difference from the estimates of the
 same rows without holes, in standard deviations of these estimates. Width: of intervals, over that
 without holes. "auto" and "gaussian" are engines of `ScoreMatchingImputer`, fitted once;
-"_refitted": to resampled rows for every table. Seconds are of the {M} completed tables.
+"_refitted": to a resample of the rows for every table, as `fit_pooled` does. Seconds are of the
+{M} completed tables.
 
+{overall(known)}
 {chr(10).join(sections(known))}"""
 
 
@@ -293,7 +238,7 @@ def main() -> None:
     add("--sizes", type=numbers, default=[200, 500])
     add("--seeds", type=numbers, default=list(range(200)))
     add("--methods", type=names, default=[m for m in METHODS if m not in EXPENSIVE])
-    add("--records", type=Path, default=Path(tempfile.gettempdir()) / "imputation_coverage.jsonl")
+    add("--records", type=Path, default=RESULTS / "imputation_coverage.jsonl")
     add("--print", action="store_true", help="print the page instead of saving it")
     add("--report-only", action="store_true", help="write the page of the records there are")
     chosen = options.parse_args()

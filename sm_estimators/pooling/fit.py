@@ -42,8 +42,11 @@ def fit_pooled(
 
     Rubin's rules suppose imputations that know how uncertain their model is. An imputer that is
     fitted once and then draws does not, and intervals come out too short. By default, therefore,
-    the imputer is fitted anew to resampled rows for each completed table (the bootstrap of Honaker
-    and King 2010), which comes to about the same as drawing its parameters from their posterior.
+    the imputer is fitted anew to a resample of the rows for each completed table (the bootstrap of
+    Honaker and King 2010), which comes to about the same as drawing its parameters from their
+    posterior. How often a row was drawn is its ``sample_weight`` where the imputer's ``fit`` takes
+    weights; to other imputers a drawn row is given as often as it was drawn. Weights leave no
+    copies of a row, by which one that is hidden could be known, and no level without a row.
 
     Parameters
     ----------
@@ -63,7 +66,9 @@ def fit_pooled(
     imputer : object with ``fit(X)`` and ``impute(X, n_imputations, random_state=)``, optional
         ``ScoreMatchingImputer()`` by default. A clone of it is fitted.
     bootstrap_imputer : bool, default=True
-        Fit it to resampled rows for each table, ``n_imputations`` fits. False fits it once.
+        Fit it to a resample of the rows for each table. This takes the time of ``n_imputations``
+        fits, and the memory: the result keeps the fitted imputers for ``predict``. False fits it
+        once.
     variance : {"auto", "bootstrap"} or None, default="auto"
         Where variances of the coefficients within a table come from. "auto": from theory, for
         LinearRegression and Ridge(alpha=0), σ̂²(ZᵀZ)⁻¹, and for LogisticRegression(C=inf) of two
