@@ -361,6 +361,27 @@ def test_intervals_of_cells_cover():
     assert abs(inside.mean() - 0.89) < 4 * 0.016
 
 
+def test_uncertainty_of_cells_a_few_rows_at_a_time(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([1, -2], [[1, 0.6], [0.6, 1]], 100)
+    X[rng.random(100) < 0.5, 1] = np.nan
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
+    options = {"n_imputations": 400, "random_state": 0}
+    whole = imputer.standard_deviations(X, **options), *imputer.quantiles(X, [0.2, 0.6], **options)
+    monkeypatch.setattr("sm_estimators.estimators._cell_summaries.LARGEST_BLOCK", 2 * 400 * 7)
+    apart = imputer.standard_deviations(X, **options), *imputer.quantiles(X, [0.2, 0.6], **options)
+    seen = ~np.isnan(X)
+    covariance = imputer.estimator_.covariance_
+    sd = np.sqrt(covariance[1, 1] - covariance[0, 1] ** 2 / covariance[0, 0])
+    # Deviations of 400 draws have a relative standard error of .035; no row repeats another's.
+    assert (np.abs(apart[0][~seen] / sd - 1) < 4.5 * 0.035).all()
+    assert len(np.unique(apart[0][~seen])) == (~seen).sum()
+    for one, other in zip(apart, whole, strict=True):
+        assert (one[seen] == other[seen]).all()
+        # The first rows are drawn alike. A quantile of 400 draws has a standard error of .07 sd.
+        assert np.abs(one - other).max() < 4.5 * 2**0.5 * 0.07 * sd
+
+
 def test_shares_are_reported():
     frame = everything()
     imputer = ScoreMatchingImputer().fit(frame)

@@ -159,8 +159,22 @@ def compact(frame: pd.DataFrame, others: list[tuple[str, float]]) -> str:
         pieces += [
             f"### {mechanism.upper()}, {100 * rate:.0f} %, {chosen['table'].nunique()} tables",
             markdown_table(["method", *ERRORS], rows),
+            _against_best_in_words(chosen),
         ]
     return "\n\n".join(pieces)
+
+
+def _against_best_in_words(frame: pd.DataFrame) -> str:
+    """Return the geometric mean of ours over the best peer, and how often it is the better one."""
+    ratios = {m: summaries.best_peer(frame, m)["ratio"].astype(float) for m in ERRORS}
+    found = {m: r for m, r in ratios.items() if len(r)}
+    if not found:
+        return f"There are no runs of `{OURS}` yet."
+    texts = [
+        f"{m} {summaries.geometric_mean(r):.3f} (ahead on {(r < 1).sum()} of {len(r)})"
+        for m, r in found.items()
+    ]
+    return f"`{OURS}` over the best peer of each table, geometric mean: {', '.join(texts)}."
 
 
 def _cells(frame: pd.DataFrame, measure: str) -> dict[str, str]:

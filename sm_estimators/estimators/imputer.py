@@ -1,6 +1,7 @@
 """Imputation of tables with columns of any kind, inside and outside of pipelines."""
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
+from sm_estimators.estimators._cell_summaries import deviations, quantiles, summarise
 from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
 from sm_estimators.estimators._table import read_table, read_weights, refuse_few_rows
 from sm_estimators.estimators._table_density import TableDensity, positive_count, seed_of
@@ -281,19 +283,14 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             Seen values are returned bit for bit. For a DataFrame, a list of them with the same
             columns, order, index and dtypes.
         """
-        tables = self._tables(X, n_imputations, random_state)
-        rounded = self.estimator is None and self.engine == "auto"
-        written = [self._written(X, table, rounded=rounded) for table in tables]
-        return written if isinstance(X, pd.DataFrame) else np.stack(written)
-
-    def _tables(self, X, n_imputations, random_state) -> np.ndarray:
-        """Return completed tables of coordinates, (m, n, d)."""
         check_is_fitted(self)
         n_tables = positive_count("n_imputations", n_imputations)
         values, observed = self._read(X, reset=False)
-        return self._filler.complete(
-            values, observed, n_tables=n_tables, seed=seed_of(random_state)
-        )
+        seed = seed_of(random_state)
+        tables = self._filler.complete(values, observed, n_tables=n_tables, seed=seed)
+        rounded = self.estimator is None and self.engine == "auto"
+        written = [self._written(X, table, rounded=rounded) for table in tables]
+        return written if isinstance(X, pd.DataFrame) else np.stack(written)
 
     def quantiles(
         self, X, q: Sequence[float] = (0.05, 0.5, 0.95), *, n_imputations=100, random_state=None
@@ -317,10 +314,24 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             One table for each probability, seen values where there were some. Holes of columns
             without an order stay holes.
         """
-        tables = np.quantile(self._tables(X, n_imputations, random_state), q, axis=0)
-        tables[:, :, [column.kind in UNORDERED for column in self.columns_]] = np.nan
-        written = [self._written(X, table, rounded=False) for table in tables]
+        found = self._summary(X, partial(quantiles, q=q), n_imputations, random_state)
+        written = [self._written(X, table, rounded=False) for table in found]
         return written if isinstance(X, pd.DataFrame) else np.stack(written)
+
+    def _summary(self, X, summary, n_imputations, random_state) -> np.ndarray:
+        """Return a summary of draws of every cell, (…, n, d)."""
+        check_is_fitted(self)
+        n_tables = positive_count("n_imputations", n_imputations)
+        values, observed = self._read(X, reset=False)
+        unordered = [j for j, column in enumerate(self.columns_) if column.kind in UNORDERED]
+        return summarise(
+            self._filler,
+            values,
+            observed,
+            partial(summary, unordered=unordered),
+            n_tables=n_tables,
+            seed=seed_of(random_state),
+        )
 
     def standard_deviations(self, X, *, n_imputations=50, random_state=None):
         """Return how uncertain every cell is after imputation.
@@ -341,17 +352,10 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             where a value was seen. For columns without an order, the probability that the most
             frequent draw is wrong.
         """
-        tables = self._tables(X, max(n_imputations, 2), random_state)
-        deviations = np.where(np.ptp(tables, axis=0) > 0, tables.std(axis=0, ddof=1), 0.0)
-        for j, column in enumerate(self.columns_):
-            if column.kind in UNORDERED:
-                same = [
-                    (tables[:, :, j] == level).mean(axis=0) for level in np.unique(tables[..., j])
-                ]
-                deviations[:, j] = 1 - np.max(same, axis=0)
+        found = self._summary(X, deviations, max(n_imputations, 2), random_state)
         if isinstance(X, pd.DataFrame):
-            return pd.DataFrame(deviations, index=X.index, columns=X.columns)
-        return deviations
+            return pd.DataFrame(found, index=X.index, columns=X.columns)
+        return found
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw whole new rows.
