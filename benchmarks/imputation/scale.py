@@ -115,7 +115,8 @@ def main() -> None:
 
 {describe("numpy", "scikit-learn")} One thread. Processor seconds of a fit, of {N_DRAWS} draws and
 of the point estimates of the same rows; miceforest fits while it draws and has no other point
-estimates than means of draws. `ours` learns from 20 000 rows at most and fills all.
+estimates than means of draws. `ours` learns from 20 000 rows at most and fills all. Every size is a
+table of its own: errors compare methods, not sizes.
 
 {markdown_table(HEADER, rows)}""",
     )
