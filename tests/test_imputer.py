@@ -363,12 +363,12 @@ def test_intervals_of_cells_cover():
 
 def test_uncertainty_of_cells_a_few_rows_at_a_time(monkeypatch):
     rng = np.random.default_rng(0)
-    X = rng.multivariate_normal([1, -2], [[1, 0.6], [0.6, 1]], 100)
-    X[rng.random(100) < 0.5, 1] = np.nan
+    X = rng.multivariate_normal([1, -2], [[1, 0.6], [0.6, 1]], 40)
+    X[::2, 1] = np.nan
     imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
     options = {"n_imputations": 400, "random_state": 0}
     whole = imputer.standard_deviations(X, **options), *imputer.quantiles(X, [0.2, 0.6], **options)
-    monkeypatch.setattr("sm_estimators.estimators._cell_summaries.LARGEST_BLOCK", 2 * 400 * 7)
+    monkeypatch.setattr("sm_estimators.estimators._cell_summaries.LARGEST_BLOCK", 2 * 400 * 20)
     apart = imputer.standard_deviations(X, **options), *imputer.quantiles(X, [0.2, 0.6], **options)
     seen = ~np.isnan(X)
     covariance = imputer.estimator_.covariance_

@@ -39,7 +39,8 @@ class LinearLaw:
 
     def predict(self, linear: Float[np.ndarray, "r p"]) -> Float[np.ndarray, "r w"]:
         """Return the mean of the block given rows of coordinates."""
-        return linear @ self.slopes.astype(linear.dtype) + self.intercept
+        with np.errstate(invalid="ignore"):  # BLAS may set the flag though all is finite
+            return linear @ self.slopes.astype(linear.dtype) + self.intercept
 
     def draw(self, rng: np.random.Generator, z: Float[np.ndarray, "r w"]) -> np.ndarray:
         """Return a draw per prediction, in the units of the column."""

@@ -28,10 +28,12 @@ class PooledFit:
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
+    >>> from sm_estimators import ScoreMatchingImputer
     >>> from sm_estimators.datasets import load_oceanbuoys
     >>> from sm_estimators.pooling import fit_pooled
     >>> buoys = load_oceanbuoys()[["air_temp_c", "humidity", "sea_temp_c"]]
-    >>> fit = fit_pooled(LinearRegression(), buoys, y="air_temp_c", random_state=0)
+    >>> quick = ScoreMatchingImputer(engine="gaussian")
+    >>> fit = fit_pooled(LinearRegression(), buoys, y="air_temp_c", imputer=quick, random_state=0)
     >>> fit.predict(buoys[["humidity", "sea_temp_c"]]).shape
     (736,)
     """
