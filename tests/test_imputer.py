@@ -382,6 +382,13 @@ def test_uncertainty_of_cells_a_few_rows_at_a_time(monkeypatch):
         assert np.abs(one - other).max() < 4.5 * 2**0.5 * 0.07 * sd
 
 
+def test_no_rows_have_no_uncertainty():
+    frame = everything()
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(frame)
+    assert imputer.standard_deviations(frame[:0]).shape == (0, frame.shape[1])
+    assert [len(table) for table in imputer.quantiles(frame[:0], [0.1, 0.9])] == [0, 0]
+
+
 def test_shares_are_reported():
     frame = everything()
     imputer = ScoreMatchingImputer().fit(frame)

@@ -24,7 +24,7 @@ def summarise(
     A summary of draws (m, rows, d) has shape (…, rows, d).
     """
     n_rows = max(1, LARGEST_BLOCK // (n_tables * values.shape[1]))
-    blocks = [slice(start, start + n_rows) for start in range(0, len(values), n_rows)]
+    blocks = [slice(start, start + n_rows) for start in range(0, len(values) or 1, n_rows)]
     parts = [
         summary(filler.complete(values[rows], observed[rows], n_tables=n_tables, seed=seed + i))
         for i, rows in enumerate(blocks)
@@ -48,5 +48,6 @@ def deviations(
     found = np.where(np.ptp(draws, axis=0) > 0, draws.std(axis=0, ddof=1), 0.0)
     for j in unordered:
         column = draws[:, :, j]
-        found[:, j] = 1 - np.max([(column == v).mean(axis=0) for v in np.unique(column)], axis=0)
+        shares = [(column == value).mean(axis=0) for value in np.unique(column)]
+        found[:, j] = 1 - np.max(shares, axis=0, initial=0.0)
     return found
