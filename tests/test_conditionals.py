@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.tree import ExtraTreeRegressor
 
 from sm_estimators.conditionals import ChainSettings, fit_chain
+from sm_estimators.conditionals.completions import Completions
 from sm_estimators.conditionals.coordinates import (
     LevelCoordinates,
     NumberCoordinates,
@@ -126,7 +127,7 @@ def test_draws_from_leaves_follow_the_weights():
     weight = np.array([1.0, 0.5, 3.0, 1e-9])
     forest = grow_tree(rng, X, y + 0.5, y, weight, min_leaf=1, max_features=1.0)
     n = 40_000
-    drawn = forest.draw(rng, np.zeros((n, 1), np.float32), np.zeros(n, int))
+    drawn = forest.draw(rng, np.zeros((n, 1), np.float32), np.arange(n), np.zeros(n, int))
     p = weight / weight.sum()
     shares = np.array([(drawn == v).mean() for v in y])
     assert (np.abs(shares - p) <= 4 * np.sqrt(p * (1 - p) / n) + 1e-8).all()
@@ -138,7 +139,7 @@ def test_draws_from_leaves_without_weights_are_uniform():
     trees = [grow_tree(rng, X, items + 0.5, items, np.ones(4), min_leaf=4, max_features=1.0)] * 2
     forest = joined(trees)
     assert forest.cumulated is None
-    drawn = forest.draw(rng, np.zeros((n, 1), np.float32), np.ones(n, int))
+    drawn = forest.draw(rng, np.zeros((n, 1), np.float32), np.arange(n), np.ones(n, int))
     shares = np.bincount(drawn, minlength=4) / n
     assert (np.abs(shares - 1 / 4) <= 4 * np.sqrt(3 / 16 / n)).all()
 
@@ -327,6 +328,23 @@ def test_seeds_pickles_and_chunks(monkeypatch):
     assert chunked.shape == drawn.shape
     np.testing.assert_array_equal(chunked[:, observed], drawn[:, observed])
     assert np.isfinite(chunked).all()
+
+
+def test_a_column_is_hidden_for_a_while():
+    X, observed, nominal = mixed(60)
+    law = fit_chain(np.random.default_rng(0), X, observed, nominal, settings=QUICK).laws[2]
+    other, rows = X.copy(), np.array([3, 5, 40])
+    other[rows, 2] = (X[rows, 2] + 1) % 3
+    coordinates = learn_coordinates(X, observed, nominal, ones(X))
+    tables = Completions(coordinates, np.stack([X, other]))
+    before = tables.ranked.copy()
+    with tables.hidden(law, rows) as hidden:
+        cells = hidden.ranked[hidden.row].reshape(2, 3, -1)
+        np.testing.assert_array_equal(cells[0], cells[1])
+        np.testing.assert_allclose(cells[0][:, law.block], hidden.z[:3], rtol=1e-6)
+        changed = (tables.ranked != before).any(axis=(0, 2))
+        np.testing.assert_array_equal(np.flatnonzero(changed), rows)
+    np.testing.assert_array_equal(tables.ranked, before)
 
 
 def test_few_rows_leave_the_gaussian_alone():

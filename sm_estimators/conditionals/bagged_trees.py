@@ -47,7 +47,7 @@ def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarra
     this one the tree is a root.
     """
     features = np.append(cells.before, np.arange(cells.block.start, cells.block.stop))
-    X = cells.ranked[table][np.ix_(used, features)]
+    X = cells.ranked[table].take(used, axis=0).take(features, axis=1)
     if not len(cells.before):
         X, features = np.zeros((len(used), 1), np.float32), np.zeros(1, int)
     response = cells.column.response(cells.y[used])

@@ -85,9 +85,10 @@ class Chain:
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Sweep, and yield the summed means of each column's holes on the way."""
         for j, rows in holes_by_column(observed):
-            z, ranked = tables.hidden(self.laws[j], rows)
-            means = self.laws[j].means(rng, z, ranked, n_looks)
-            tables.write(j, rows, self.laws[j].draw(rng, z, ranked).reshape(-1, len(rows)))
+            with tables.hidden(self.laws[j], rows) as hidden:
+                means = self.laws[j].means(rng, hidden, n_looks)
+                drawn = self.laws[j].draw(rng, hidden)
+            tables.write(j, rows, drawn.reshape(-1, len(rows)))
             yield j, means.reshape(-1, len(rows), *means.shape[1:]).sum(axis=0)
 
     def _pointed(self, j: int, total: np.ndarray, n_tables: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from sm_estimators.conditionals.coordinates import Coordinates
 from sm_estimators.conditionals.forest import Forest
+from sm_estimators.conditionals.hidden_column import HiddenColumn
 from sm_estimators.conditionals.linear_law import LinearLaw
 
 EXPERTS = ("gaussian", "trees")
@@ -33,45 +34,36 @@ class ColumnLaw:
         """How the column is written."""
         return self.linear.coordinates
 
-    def hide(
-        self, linear: Float[np.ndarray, "r p"], ranked: Float[np.ndarray, "r p"]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the linear prediction, and inputs of trees that hold it in the column's place.
-
-        ``ranked`` is changed.
-        """
-        z = self.linear.predict(linear)
-        ranked[:, self.block] = self.coordinates.ranked_prediction(z)
-        return z, ranked
-
-    def draw(
-        self, rng: np.random.Generator, z: np.ndarray, ranked: np.ndarray
-    ) -> Float[np.ndarray, " r"]:
-        """Return one draw per row, in the units of the column."""
+    def draw(self, rng: np.random.Generator, hidden: HiddenColumn) -> Float[np.ndarray, " c"]:
+        """Return one draw per hidden cell, in the units of the column."""
+        z = hidden.z
         if self.forest is None:
             return self.linear.draw(rng, z)
         by_trees = rng.random(len(z)) >= self.draw_shares[0]
         drawn = np.empty(len(z))
         drawn[~by_trees] = self.linear.draw(rng, z[~by_trees])
-        tree = rng.integers(self.forest.n_trees, size=int(by_trees.sum()))
-        place = self.forest.draw(rng, ranked[by_trees], tree)
-        drawn[by_trees] = self.coordinates.values[place]
+        drawn[by_trees] = self._by_a_tree(rng, hidden.ranked, hidden.row[by_trees])
         return drawn
 
-    def means(
-        self, rng: np.random.Generator, z: np.ndarray, ranked: np.ndarray, n_looks: int
-    ) -> np.ndarray:
-        """Return the mean per row, (r,), or the probabilities of the seen levels, (r, k).
+    def means(self, rng: np.random.Generator, hidden: HiddenColumn, n_looks: int) -> np.ndarray:
+        """Return the mean per hidden cell, (c,), or the probabilities of the seen levels, (c, k).
 
         Trees are looked at ``n_looks`` times, each time at one of them.
         """
-        plain = self.coordinates.means(z)
+        plain = self.coordinates.means(hidden.z)
         if self.forest is None or self.mean_shares[0] == 1:
             return plain
         looks = np.zeros_like(plain)
         for _ in range(n_looks):
-            tree = rng.integers(self.forest.n_trees, size=len(z))
-            place = self.forest.draw(rng, ranked, tree)
-            looks += self.coordinates.looked_at(self.coordinates.values[place])
+            drawn = self._by_a_tree(rng, hidden.ranked, hidden.row)
+            looks += self.coordinates.looked_at(drawn)
         share = self.mean_shares[0]
         return share * plain + (1 - share) * looks / n_looks
+
+    def _by_a_tree(
+        self, rng: np.random.Generator, ranked: np.ndarray, row: np.ndarray
+    ) -> Float[np.ndarray, " c"]:
+        """Return a value from the leaf of each of these rows in a tree chosen at random."""
+        assert self.forest is not None
+        tree = rng.integers(self.forest.n_trees, size=len(row))
+        return self.coordinates.values[self.forest.draw(rng, ranked, row, tree)]

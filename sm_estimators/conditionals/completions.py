@@ -1,10 +1,14 @@
 """Several completed copies of a table, on their way through the chain."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from jaxtyping import Float
 
 from sm_estimators.conditionals.column_law import ColumnLaw
 from sm_estimators.conditionals.coordinates import Coordinates, blocks_of
+from sm_estimators.conditionals.hidden_column import HiddenColumn
 
 
 class Completions:
@@ -29,10 +33,22 @@ class Completions:
             self.linear[..., block] = column.linear(values[..., j])
             self.ranked[..., block] = column.ranked(values[..., j])
 
-    def hidden(self, law: ColumnLaw, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return predictions and inputs of ``rows`` of all tables, one after another."""
-        p = self.linear.shape[-1]
-        return law.hide(self.linear[:, rows].reshape(-1, p), self.ranked[:, rows].reshape(-1, p))
+    @contextmanager
+    def hidden(self, law: ColumnLaw, rows: np.ndarray) -> Iterator[HiddenColumn]:
+        """Hide the column of a law in ``rows`` of all tables for a while.
+
+        Rows are not copied for trees, which look at few coordinates of each.
+        """
+        (m, n), p = self.values.shape[:2], self.ranked.shape[-1]
+        row = (n * np.arange(m)[:, None] + rows).ravel()
+        linear, ranked = self.linear.reshape(-1, p), self.ranked.reshape(-1, p)
+        z = law.linear.predict(linear[row])
+        known = ranked[row, law.block]
+        ranked[row, law.block] = law.coordinates.ranked_prediction(z)
+        try:
+            yield HiddenColumn(z, ranked, row)
+        finally:
+            ranked[row, law.block] = known
 
     def write(self, j: int, rows: np.ndarray, drawn: Float[np.ndarray, "m r"]) -> None:
         """Put values into ``rows`` of column ``j`` of every table."""
@@ -43,5 +59,6 @@ class Completions:
 
     def redraw(self, rng: np.random.Generator, law: ColumnLaw, j: int, rows: np.ndarray) -> None:
         """Draw the holes of column ``j``, which are in ``rows``, anew given the rest."""
-        z, ranked = self.hidden(law, rows)
-        self.write(j, rows, law.draw(rng, z, ranked).reshape(-1, len(rows)))
+        with self.hidden(law, rows) as hidden:
+            drawn = law.draw(rng, hidden)
+        self.write(j, rows, drawn.reshape(-1, len(rows)))

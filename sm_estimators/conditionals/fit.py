@@ -159,17 +159,16 @@ class Learner:
         rows = np.flatnonzero(self.observed[:, j])
         if len(rows) < FEWEST:
             return
-        z, ranked = self.tables.hidden(self.laws[j], rows)
-        z = z.reshape(self.settings.n_tables, len(rows), -1)
-        forest = self._grow(j, rows, ranked.reshape(self.settings.n_tables, len(rows), -1))
+        with self.tables.hidden(self.laws[j], rows) as hidden:
+            forest = self._grow(j, rows)
         if keeps:
             self.kept[j].append(forest)
         self.laws[j] = replace(self.laws[j], forest=forest)
-        self._weigh(j, rows, z)
+        self._weigh(j, rows, hidden.z.reshape(self.settings.n_tables, len(rows), -1))
 
-    def _grow(self, j: int, rows: np.ndarray, inputs: np.ndarray) -> Forest:
+    def _grow(self, j: int, rows: np.ndarray) -> Forest:
         """Return trees, each of one completed table, and keep their draws of rows held out."""
-        s, values = self.settings, self.tables.values[0, rows, j]
+        s, inputs, values = self.settings, self.tables.ranked, self.tables.values[0, rows, j]
         coordinates = self.laws[j].coordinates
         response, place = coordinates.response(values), np.searchsorted(coordinates.values, values)
         max_features = min(1.0, s.max_features / inputs.shape[-1])
@@ -181,14 +180,14 @@ class Learner:
             X = inputs[t % s.n_tables]
             tree = grow_tree(
                 self.rng,
-                X[used],
+                X[rows[used]],
                 response[used],
                 place[used],
                 self.weight[rows[used]],
                 min_leaf=max(1, n_used // s.n_leaves),
                 max_features=max_features,
             )
-            drawn = tree.draw(self.rng, X[rest], np.zeros(len(rest), np.int64))
+            drawn = tree.draw(self.rng, X, rows[rest], np.zeros(len(rest), np.int64))
             self._keep_held_out(j, rows[rest], coordinates.values[drawn])
             trees.append(tree)
         return joined(trees)

@@ -76,11 +76,14 @@ class Forest:
         return np.clip(cell, first, end - 1)
 
     def draw(
-        self, rng: np.random.Generator, X: Float[np.ndarray, "r p"], tree: Int[np.ndarray, " r"]
+        self,
+        rng: np.random.Generator,
+        X: Float[np.ndarray, "n p"],
+        row: Int[np.ndarray, " r"],
+        tree: Int[np.ndarray, " r"],
     ) -> Int[np.ndarray, " r"]:
-        """Return the item of a cell from the leaf of each row in its tree."""
-        leaf = self.leaves(X, np.arange(len(X)), tree)
-        return self.items[self.pick(rng.random(len(X)), leaf)]
+        """Return the item of a cell from the leaf of each of these rows of X in its tree."""
+        return self.items[self.pick(rng.random(len(row)), self.leaves(X, row, tree))]
 
 
 def grow_tree(
