@@ -22,6 +22,7 @@ from sm_estimators.conditionals.linear_law import LinearLaw
 from sm_estimators.conditionals.shares import draw_shares, mean_shares, on_simplex
 from sm_estimators.conditionals.widened import narrowed, pointed, widened
 
+RNG = np.random.default_rng(0)
 QUICK = ChainSettings(n_tables=5, n_sweeps=4, n_trees=10, n_kept=2)
 
 
@@ -36,7 +37,7 @@ def test_numbers_come_back_and_keep_their_order():
     rng = np.random.default_rng(0)
     x = np.round(np.exp(rng.normal(size=200)), 1)
     column = NumberCoordinates.of(x, ones(x))
-    np.testing.assert_array_equal(column.nearest(column.linear(x)), x)
+    np.testing.assert_array_equal(column.seen(RNG, column.linear(x)), x)
     np.testing.assert_allclose(column.predicted(column.linear(x)), x, rtol=1e-12)
     z, u = column.linear(x)[:, 0], column.ranked(x)[:, 0]
     assert abs(z.mean()) < 1e-12
@@ -63,7 +64,7 @@ def test_levels_have_indicators_and_probabilities():
     x = np.repeat([0.0, 2.0, 5.0], [6, 3, 1])
     column = LevelCoordinates.of(x, ones(x))
     np.testing.assert_array_equal(column.marked, [2, 5])
-    np.testing.assert_array_equal(column.nearest(column.linear(x)), x)
+    np.testing.assert_array_equal(column.seen(RNG, column.linear(x)), x)
     p = column.probabilities(np.array([[0.5, 0.2], [-0.3, 0.1]]))
     np.testing.assert_allclose(p.sum(axis=1), 1)
     np.testing.assert_allclose(p[0], [0.3, 0.5, 0.2])
@@ -85,10 +86,31 @@ def test_rare_levels_share_the_zero():
 
 def test_constant_columns():
     column = NumberCoordinates.of(np.full(9, 3.0), np.ones(9))
-    np.testing.assert_array_equal(column.nearest(np.array([[-2.0], [7.0]])), 3.0)
+    np.testing.assert_array_equal(column.seen(RNG, np.array([[-2.0], [7.0]])), 3.0)
+    rounded = NumberCoordinates.of(np.full(51, 0.1), np.ones(51))
+    assert (rounded.centre, rounded.scale) == (0.1, 1.0)
     level = LevelCoordinates.of(np.full(9, 1.0), np.ones(9))
     assert level.width == 0
-    np.testing.assert_array_equal(level.nearest(np.zeros((4, 0))), 1.0)
+    np.testing.assert_array_equal(level.seen(RNG, np.zeros((4, 0))), 1.0)
+
+
+def test_drawn_indicators_keep_the_frequencies_of_levels():
+    """Also of levels that share the zero, and together with other columns."""
+    rng = np.random.default_rng(0)
+    n = 40_000
+    for shares in ([0.03, 0.97], [0.02, 0.08, 0.3, 0.6], np.full(20, 0.05)):
+        codes = rng.choice(len(shares), n, p=shares).astype(float)
+        column = LevelCoordinates.of(codes, ones(codes))
+        z = column.linear(codes)
+        drawn = column.seen(
+            rng, rng.multivariate_normal(z.mean(axis=0), np.atleast_2d(np.cov(z.T)), n)
+        )
+        p = column.shares
+        found = np.array([(drawn == code).mean() for code in column.values])
+        assert (np.abs(found - p) <= 4.5 * np.sqrt(p * (1 - p) / n)).all()
+        near = column.seen(rng, column.linear(codes) + 0.05 * rng.normal(size=z.shape))
+        marked = np.isin(codes, column.marked)
+        assert (near[marked] == codes[marked]).mean() > 0.95
 
 
 # Experts -------------------------------------------------------------------------------------
@@ -133,6 +155,15 @@ def test_draws_from_leaves_follow_the_weights():
     assert (np.abs(shares - p) <= 4 * np.sqrt(p * (1 - p) / n) + 1e-8).all()
 
 
+def test_rows_of_next_to_no_weight_have_no_leaf():
+    rng = np.random.default_rng(0)
+    X = np.linspace(0, 1, 100, dtype=np.float32)[:, None]
+    y, weight = 100.0 * (X[:, 0] > 0.5), np.where(X[:, 0] > 0.5, 1e-9, 1.0)
+    forest = grow_tree(rng, X, y, np.arange(100), weight, min_leaf=1, max_features=1.0)
+    drawn = forest.draw(rng, X, np.arange(100), np.zeros(100, int))
+    assert (y[drawn] == 0).all()
+
+
 def test_draws_from_leaves_without_weights_are_uniform():
     rng = np.random.default_rng(0)
     X, items, n = np.zeros((4, 1), np.float32), np.arange(4), 40_000
@@ -153,9 +184,9 @@ def test_the_ridge_follows_what_rows_can_tell():
     noise = rng.normal(size=(80, 12))
     total = np.hstack([noise, noise.sum(axis=1, keepdims=True)])
     seen = rng.random(noise.shape) > 0.1
-    assert held_out_ridge(rng, noise, seen, ones(noise)) >= 0.1
-    assert held_out_ridge(rng, total, np.ones(total.shape, bool), ones(total)) <= 1e-4
-    assert held_out_ridge(rng, noise[:6], seen[:6], np.ones(6)) == USUAL
+    assert held_out_ridge(rng, noise, seen, ones(noise)).ridge >= 0.1
+    assert held_out_ridge(rng, total, np.ones(total.shape, bool), ones(total)).ridge <= 1e-4
+    assert held_out_ridge(rng, noise[:6], seen[:6], np.ones(6)).ridge == USUAL
 
 
 def test_a_column_that_a_fold_never_sees_is_no_obstacle():
@@ -163,7 +194,7 @@ def test_a_column_that_a_fold_never_sees_is_no_obstacle():
     X = rng.normal(size=(30, 3))
     seen = np.ones(X.shape, bool)
     seen[1:, 2] = False
-    assert held_out_ridge(rng, X, seen, ones(X)) in RIDGES
+    assert held_out_ridge(rng, X, seen, ones(X)).ridge in RIDGES
 
 
 # Shares --------------------------------------------------------------------------------------
@@ -195,10 +226,25 @@ def test_the_mixture_that_made_the_rows_gets_its_shares():
     y = np.where(from_first, rng.normal(size=n), rng.normal(3, 1, size=n))
     draws = np.stack([rng.normal(size=(k, n)), rng.normal(3, 1, size=(k, n))])
     # CRPS of a mixture is 2nd order flat at its minimum; 20 000 rows give the share within .02
-    np.testing.assert_allclose(draw_shares(draws, y, nominal=False), [0.7, 0.3], atol=0.03)
+    np.testing.assert_allclose(draw_shares(draws, y, ones(y), nominal=False), [0.7, 0.3], atol=0.03)
     codes = (y > 1.5).astype(float)
     levels = np.stack([np.zeros((k, n)), np.ones((k, n))])
-    np.testing.assert_allclose(draw_shares(levels, codes, nominal=True)[1], codes.mean(), atol=0.02)
+    found = draw_shares(levels, codes, ones(y), nominal=True)
+    np.testing.assert_allclose(found[1], codes.mean(), atol=0.02)
+
+
+def test_shares_follow_the_weights():
+    rng = np.random.default_rng(0)
+    n, k = 400, 4
+    y, first = rng.normal(size=n), np.arange(n) < n // 2
+    draws = np.stack(
+        [np.where(own, y, 5.0) + 0.1 * rng.normal(size=(k, n)) for own in (first, ~first)]
+    )
+    draws[:, 0, :10] = np.nan
+    for rows, expert in ((first, 0), (~first, 1)):
+        weight = np.where(rows, 1.0, 1e-6)
+        assert draw_shares(draws, y, weight, nominal=False)[expert] > 0.99
+        assert mean_shares(draws, y, weight)[expert] > 0.99
 
 
 def test_shares_of_means_do_not_punish_spread():
@@ -210,7 +256,7 @@ def test_shares_of_means_do_not_punish_spread():
     right = m + 2 * rng.normal(size=(k, n))
     wrong = 0.5 * m + 0.1 * rng.normal(size=(k, n))
     # best convex combination by least squares on the means themselves: all of the right one
-    assert mean_shares(np.stack([right, wrong]), y)[0] > 0.9
+    assert mean_shares(np.stack([right, wrong]), y, ones(y))[0] > 0.9
 
 
 # The chain -----------------------------------------------------------------------------------
@@ -347,6 +393,28 @@ def test_a_column_is_hidden_for_a_while():
     np.testing.assert_array_equal(tables.ranked, before)
 
 
+def test_noise_is_left_alone():
+    """Trees, and their shares, know no row by the regression that has learned from it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 20))
+    observed = rng.random(X.shape) > 0.1
+    settings = ChainSettings(sequence=False)
+    chain = fit_chain(rng, X, observed, np.zeros(20, bool), settings=settings)
+    errors = (chain.means(rng, X, observed) - X)[~observed]
+    # The least possible is the variance; trees that know their rows make it a quarter larger.
+    assert np.mean(errors**2) < 1.12 * np.var(X[~observed])
+
+
+def test_columns_of_one_value_alone():
+    X = np.column_stack([np.full(30, 2.0), np.full(30, 0.0)])
+    observed = np.random.default_rng(0).random(X.shape) > 0.3
+    nominal = np.array([False, True])
+    chain = fit_chain(RNG, np.where(observed, X, np.nan), observed, nominal, settings=QUICK)
+    np.testing.assert_array_equal(chain.complete(RNG, X, observed, 2), np.stack([X, X]))
+    np.testing.assert_array_equal(chain.means(RNG, X, observed, n_tables=2), X)
+    np.testing.assert_array_equal(chain.sequence.sample(RNG, 5), X[:5])
+
+
 def test_few_rows_leave_the_gaussian_alone():
     X, observed, nominal = mixed(15)
     observed[0] = True
@@ -372,5 +440,5 @@ def test_whole_tables_in_coordinates():
     coordinates = learn_coordinates(X, observed, nominal, ones(X))
     wide, seen = widened(coordinates, X, observed)
     assert wide.shape == seen.shape == (60, blocks_of(coordinates)[-1].stop)
-    for back in (narrowed(coordinates, wide), pointed(coordinates, wide)):
+    for back in (narrowed(RNG, coordinates, wide), pointed(coordinates, wide)):
         np.testing.assert_allclose(back[observed], X[observed], atol=1e-12)

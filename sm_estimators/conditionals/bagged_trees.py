@@ -29,7 +29,7 @@ def bagged_trees(
     given = len(cells.before) > 0
     n_trees = N_TREES if given else N_WHOLE
     n_used = max(min(round(BAG * n), n if given else MAX_WHOLE), 1)
-    place = np.unique(cells.y, return_inverse=True)[1]
+    place = np.searchsorted(cells.values, cells.y)
     trees, residuals, unused = [], [], np.ones((n, n_trees), bool)
     for t in range(n_trees):
         used = rng.permutation(n)[:n_used]
@@ -37,7 +37,7 @@ def bagged_trees(
         tree = grow_one(rng, cells, t % m, used)
         residuals.append(cells.residuals(t % m, tree.items))
         trees.append(replace(tree, items=smallest(place[tree.items])))
-    return LeafValues(joined(trees), np.concatenate(residuals).astype(np.float32)), unused
+    return LeafValues(joined(trees), np.concatenate(residuals)), unused
 
 
 def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarray) -> Forest:

@@ -36,6 +36,11 @@ class Cells(NamedTuple):
         """How the column is written."""
         return self.law.coordinates
 
+    @property
+    def values(self) -> Float[np.ndarray, " k"]:
+        """Distinct values, ascending; levels of the column also where these rows have none."""
+        return self.column.values if self.column.nominal else np.unique(self.y)
+
     def residuals(self, table: int, rows: np.ndarray) -> Float[np.ndarray, " r"]:
         """Return what the linear law leaves of some cells, in the units of the column."""
         if self.column.nominal:

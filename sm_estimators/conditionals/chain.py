@@ -15,6 +15,9 @@ from sm_estimators.densities.gaussian_conditional import GaussianConditional
 
 CHUNK = 200_000
 """Rows, counted in every table, that are completed at once."""
+FEW_LEVELS = 10
+"""Of a nominal column, whose probabilities are held for every cell; with k times as many levels,
+chunks are smaller by k."""
 LOOKED_AT = 2
 """Sweeps that means are averaged over."""
 
@@ -101,7 +104,8 @@ class Chain:
     def _chunks(self, observed: np.ndarray, n_tables: int) -> Iterator[np.ndarray]:
         """Yield rows with holes, not too many at once."""
         rows = np.flatnonzero(~observed.all(axis=1))
-        size = max(CHUNK // n_tables, 1)
+        levels = max((len(c.values) for c in self.coordinates if c.nominal), default=1)
+        size = max(CHUNK // (n_tables * max(levels // FEW_LEVELS, 1)), 1)
         for begin in range(0, len(rows), size):
             yield rows[begin : begin + size]
 
@@ -130,5 +134,5 @@ def start_tables(
 ) -> Completions:
     """Return tables whose holes are drawn from a Gaussian and moved to values that were seen."""
     wide, seen = widened(coordinates, values, observed)
-    drawn = [narrowed(coordinates, gaussian.draw(rng, wide, seen)) for _ in range(n_tables)]
+    drawn = [narrowed(rng, coordinates, gaussian.draw(rng, wide, seen)) for _ in range(n_tables)]
     return Completions(coordinates, np.where(observed, values, np.stack(drawn)))

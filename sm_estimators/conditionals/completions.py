@@ -1,6 +1,6 @@
 """Several completed copies of a table, on their way through the chain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -34,15 +34,18 @@ class Completions:
             self.ranked[..., block] = column.ranked(values[..., j])
 
     @contextmanager
-    def hidden(self, law: ColumnLaw, rows: np.ndarray) -> Iterator[HiddenColumn]:
+    def hidden(
+        self, law: ColumnLaw, rows: np.ndarray, predict: Callable[..., np.ndarray] | None = None
+    ) -> Iterator[HiddenColumn]:
         """Hide the column of a law in ``rows`` of all tables for a while.
 
-        Rows are not copied for trees, which look at few coordinates of each.
+        ``predict`` makes linear predictions of these rows, one table after another; by default the
+        law does. Rows are not copied for trees, which look at few coordinates of each.
         """
         (m, n), p = self.values.shape[:2], self.ranked.shape[-1]
         row = (n * np.arange(m)[:, None] + rows).ravel()
-        linear, ranked = self.linear.reshape(-1, p), self.ranked.reshape(-1, p)
-        z = law.linear.predict(linear[row])
+        linear, ranked = self.linear.reshape(m * n, p), self.ranked.reshape(m * n, p)
+        z = (predict or law.linear.predict)(linear[row])
         known = ranked[row, law.block]
         ranked[row, law.block] = law.coordinates.ranked_prediction(z)
         try:

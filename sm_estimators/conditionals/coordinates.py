@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import ndtri
+from scipy.special import log_ndtr, ndtri
 
 MAX_INDICATORS = 12
 """Indicators of a nominal column at most; rarer levels share the zero with the most frequent."""
+AT_ONCE = 2**22
+"""Probabilities of levels that are held at a time."""
 CHANCE = 1e-3
 """Least probability of a level that was seen, in a linear law."""
 
@@ -39,9 +41,11 @@ class NumberCoordinates:
         values, place = np.unique(seen, return_inverse=True)
         counts = np.bincount(place, weight)
         ranks = (np.cumsum(counts) - counts / 2) / counts.sum()
+        if len(values) == 1:  # an average, and its scale, would have the rounding of a sum
+            return cls(values, ndtri(ranks), float(values[0]), 1.0)
         centre = float(np.average(seen, weights=weight))
         scale = float(np.sqrt(np.average((seen - centre) ** 2, weights=weight)))
-        return cls(values, ndtri(ranks), centre, scale if scale > 0 else 1.0)
+        return cls(values, ndtri(ranks), centre, scale)
 
     def linear(self, x: np.ndarray) -> np.ndarray:
         """Return z-scores, (..., 1)."""
@@ -65,10 +69,11 @@ class NumberCoordinates:
 
     def draw(self, rng: np.random.Generator, z: np.ndarray, deviation: np.ndarray) -> np.ndarray:
         """Return the seen values next to Gaussian draws around ``z`` (..., 1)."""
-        return self.nearest(z + deviation * rng.standard_normal(z.shape))
+        return self.seen(rng, z + deviation * rng.standard_normal(z.shape))
 
-    def nearest(self, z: np.ndarray) -> np.ndarray:
-        """Return the seen values nearest to z-scores (..., 1)."""
+    def seen(self, rng: np.random.Generator, z: np.ndarray) -> np.ndarray:
+        """Return the seen values nearest to drawn z-scores (..., 1)."""
+        del rng
         midpoints = (self.values[1:] + self.values[:-1]) / 2
         return self.values[np.searchsorted(midpoints, self.predicted(z))]
 
@@ -127,15 +132,31 @@ class LevelCoordinates:
         return np.asarray(x).astype(np.int64)
 
     def draw(self, rng: np.random.Generator, z: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-        """Return codes drawn with predicted probabilities; ``z`` is (..., w)."""
+        """Return codes drawn with predicted probabilities; ``z`` is (n, w)."""
         del deviation
-        cumulated = np.cumsum(self.probabilities(z), axis=-1)
-        u = rng.random(z.shape[:-1])[..., None] * cumulated[..., -1:]
-        return self.values[np.minimum((u > cumulated).sum(axis=-1), len(self.values) - 1)]
+        u, places = rng.random(len(z))[:, None], np.empty(len(z), np.intp)
+        size = max(AT_ONCE // len(self.values), 1)
+        for begin in range(0, len(z), size):
+            rows = slice(begin, begin + size)
+            cumulated = np.cumsum(self.probabilities(z[rows]), axis=-1)
+            places[rows] = (u[rows] * cumulated[:, -1:] > cumulated).sum(axis=-1)
+        return self.values[np.minimum(places, len(self.values) - 1)]
 
-    def nearest(self, z: np.ndarray) -> np.ndarray:
-        """Return the seen levels whose indicators are largest."""
-        return self.point(z)
+    def seen(self, rng: np.random.Generator, z: np.ndarray) -> np.ndarray:
+        """Return levels for indicators (n, w) that a Gaussian drew.
+
+        Indicators of levels with shares p have covariance diag(p) − ppᵀ, also that of the rest.
+        With G ~ N(0, 1), g_k = (z_k − p_k) / √p_k + √p_k G are independent standard Gaussians, and
+        the level that is first in the race of −log Φ(g_k) / p_k is k with probability p_k: levels
+        are as frequent as they were seen, and depend on other columns as far as z does.
+        """
+        shared = self.unmarked
+        p = np.append(self.shares[~shared], self.shares[shared].sum())
+        z = np.concatenate([z, 1 - z.sum(axis=-1, keepdims=True)], axis=-1)
+        g = (z - p) / np.sqrt(p) + np.sqrt(p) * rng.standard_normal((len(z), 1))
+        first = np.argmin(-log_ndtr(g) / p, axis=-1)
+        rest = rng.choice(self.values[shared], len(z), p=self.shares[shared] / p[-1])
+        return np.where(first < len(self.marked), np.append(self.marked, np.nan)[first], rest)
 
     def point(self, z: np.ndarray) -> np.ndarray:
         """Return the most probable levels."""

@@ -1,6 +1,8 @@
 """Learn the conditionals of a table with holes, while its holes are drawn again and again."""
 
+import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,6 +15,7 @@ from sm_estimators.conditionals.coordinates import blocks_of, learn_coordinates
 from sm_estimators.conditionals.forest import Forest, grow_tree, joined
 from sm_estimators.conditionals.held_out_ridge import held_out_ridge
 from sm_estimators.conditionals.linear_law import LinearLaw
+from sm_estimators.conditionals.out_of_fold import OutOfFold
 from sm_estimators.conditionals.sequence_fit import fit_sequence
 from sm_estimators.conditionals.shares import draw_shares, mean_shares
 from sm_estimators.conditionals.widened import widened
@@ -20,7 +23,9 @@ from sm_estimators.densities.gaussian_conditional import GaussianConditional
 from sm_estimators.missing.gaussian_em import gaussian_em
 
 N_HELD_OUT = 8
-"""Draws kept of every seen cell by trees that have not seen its row."""
+"""Draws kept of every seen cell by trees that have not seen its row,"""
+NONE = -1
+"""and what stands for none."""
 ALONE = np.array([1.0, 0.0])
 FEWEST = 20
 """Seen values of a column with which trees are grown."""
@@ -99,13 +104,15 @@ def fit_chain(
     True
     """
     settings = settings or ChainSettings()
-    weight = np.ones(len(values)) if weight is None else weight
-    coordinates = learn_coordinates(values, observed, nominal, weight)
+    w: np.ndarray = np.ones(len(values)) if weight is None else weight / weight.mean()
+    coordinates = learn_coordinates(values, observed, nominal, w)
     wide, seen = widened(coordinates, values, observed)
-    ridge = settings.ridge
+    ridge, out_of_fold = settings.ridge, None
     if ridge is None:
-        ridge = held_out_ridge(rng, wide, seen, weight)
-    em = gaussian_em(wide, seen, weights=weight, ridge=ridge, tol=1e-4, max_iter=200)
+        ridge, fold, moments = held_out_ridge(rng, wide, seen, w)
+        if fold is not None:
+            out_of_fold = OutOfFold.of(coordinates, fold, moments)
+    em = gaussian_em(wide, seen, weights=w, ridge=ridge, tol=1e-4, max_iter=200)
     start = GaussianConditional(em.location, em.covariance)
     laws = [
         ColumnLaw(LinearLaw.of(c, block, em.location, start.precision), block, None, ALONE, ALONE)
@@ -113,11 +120,15 @@ def fit_chain(
     ]
     tables = start_tables(rng, coordinates, start, values, observed, settings.n_tables)
     sequence = None
-    with config_context(assume_finite=True, skip_parameter_validation=True):
+    quick = config_context(assume_finite=True, skip_parameter_validation=True)
+    with quick, warnings.catch_warnings():
+        # Trees that classify many rare levels are meant to.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         if settings.trees:
-            laws = Learner(rng, tables, observed, weight, settings, laws).learn()
+            learner = Learner(rng, tables, observed, w, settings, laws, out_of_fold)
+            laws = learner.learn()
         if settings.sequence:
-            sequence = fit_sequence(rng, tables, observed, weight)
+            sequence = fit_sequence(rng, tables, observed, w)
     return Chain(coordinates, start, laws, settings.n_sweeps, sequence)
 
 
@@ -132,12 +143,13 @@ class Learner:
         weight: np.ndarray,
         settings: ChainSettings,
         laws: list[ColumnLaw],
+        out_of_fold: OutOfFold | None,
     ):
         self.rng, self.tables, self.observed, self.weight = rng, tables, observed, weight
-        self.settings, self.laws = settings, laws
+        self.settings, self.laws, self.out_of_fold = settings, laws, out_of_fold
         self.kept: list[list[Forest]] = [[] for _ in laws]
         self.shares: list[list[np.ndarray]] = [[] for _ in laws]
-        self.held_out = np.full((len(laws), N_HELD_OUT, len(weight)), np.nan, np.float32)
+        self.held_out = np.full((len(laws), N_HELD_OUT, len(weight)), NONE, np.int32)
 
     def learn(self) -> list[ColumnLaw]:
         """Sweep over the columns, and return their laws."""
@@ -155,11 +167,16 @@ class Learner:
         ]
 
     def _learn_column(self, j: int, *, keeps: bool) -> None:
-        """Grow trees for a column and weigh them against its linear law."""
+        """Grow trees for a column and weigh them against its linear law.
+
+        They are given linear predictions by laws that have not seen the row, as at holes. Tables
+        of more rows than decide the ridge are learned without; there a row hardly counts.
+        """
         rows = np.flatnonzero(self.observed[:, j])
-        if len(rows) < FEWEST:
+        if len(rows) < FEWEST or len(self.laws[j].coordinates.values) == 1:
             return
-        with self.tables.hidden(self.laws[j], rows) as hidden:
+        predict = self.out_of_fold and partial(self.out_of_fold.predict, j, rows)
+        with self.tables.hidden(self.laws[j], rows, predict) as hidden:
             forest = self._grow(j, rows)
         if keeps:
             self.kept[j].append(forest)
@@ -188,12 +205,12 @@ class Learner:
                 max_features=max_features,
             )
             drawn = tree.draw(self.rng, X, rows[rest], np.zeros(len(rest), np.int64))
-            self._keep_held_out(j, rows[rest], coordinates.values[drawn])
+            self._keep_held_out(j, rows[rest], drawn)
             trees.append(tree)
         return joined(trees)
 
     def _keep_held_out(self, j: int, rows: np.ndarray, drawn: np.ndarray) -> None:
-        """Put draws in the place of the oldest ones of the same cells."""
+        """Put drawn places of values where the oldest ones of the same cells are."""
         kept = self.held_out[j]
         kept[1:, rows] = kept[:-1, rows]
         kept[0, rows] = drawn
@@ -204,28 +221,17 @@ class Learner:
         They are averaged over the sweeps so far: in short tables few rows decide them.
         """
         law, y = self.laws[j], self.tables.values[0, rows, j]
-        by_trees = self.held_out[j][:, rows].astype(np.float64)
-        known = ~np.isnan(by_trees[1])  # two draws at least
+        place = self.held_out[j][:, rows]
+        by_trees = np.where(place == NONE, np.nan, law.coordinates.values[place])
+        known = place[1] != NONE  # two draws at least
         if known.sum() < FEWEST // 2:
             return
-        linear = self._linear_draws(law, y[known], z[:, known], len(rows))
-        draws = np.stack([linear, by_trees[:, known]])
+        tables = np.resize(np.arange(len(z)), N_HELD_OUT)
+        linear = np.stack([law.linear.draw(self.rng, z[t][known]) for t in tables])
+        draws, weight = np.stack([linear, by_trees[:, known]]), self.weight[rows[known]]
         nominal = law.coordinates.nominal
-        shares = draw_shares(draws, y[known], nominal=nominal)
-        means = shares if nominal else mean_shares(draws, y[known])
+        shares = draw_shares(draws, y[known], weight, nominal=nominal)
+        means = shares if nominal else mean_shares(draws, y[known], weight)
         self.shares[j].append(np.stack([shares, means]))
         shares, means = np.mean(self.shares[j], axis=0)
         self.laws[j] = replace(law, draw_shares=shares, mean_shares=means)
-
-    def _linear_draws(
-        self, law: ColumnLaw, y: np.ndarray, z: np.ndarray, n_rows: int
-    ) -> np.ndarray:
-        """Return draws of the linear law, as if it had not seen the rows.
-
-        The Gaussian has; with p coordinates and n rows its residuals are too small by about
-        1 − p/n, and predictions are moved away from what was seen by as much.
-        """
-        leverage = min(len(law.linear.slopes) / n_rows, 0.5)
-        tables = np.resize(np.arange(len(z)), N_HELD_OUT)
-        away = z[tables] - leverage * (law.coordinates.linear(y) - z[tables])
-        return np.stack([law.linear.draw(self.rng, one) for one in away])

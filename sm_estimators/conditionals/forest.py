@@ -98,8 +98,9 @@ def grow_tree(
 ) -> Forest:
     """Grow one tree with random thresholds (Geurts, Ernst and Wehenkel 2006).
 
-    scikit-learn checks weights, and makes a generator from a seed, for longer than a small tree
-    grows.
+    A leaf weighs at least half as much as ``min_leaf`` rows do on average: rows of next to no
+    weight have none to themselves. scikit-learn checks weights, and makes a generator from a seed,
+    for longer than a small tree grows.
     """
     kind: Any = ExtraTreeClassifier if response.dtype.kind == "i" else ExtraTreeRegressor
     grown = kind(
@@ -107,7 +108,10 @@ def grow_tree(
         max_features=max_features,
         random_state=np.random.RandomState(rng.bit_generator),
     )
-    known = None if equal(weight) else weight
+    known = None
+    if not equal(weight):
+        known = weight
+        grown.min_weight_fraction_leaf = 0.5 * min(min_leaf / len(weight), 1.0)
     grown.fit(X, response, sample_weight=known, check_input=response.dtype.kind == "i")
     return flattened(grown.tree_, X, items, weight)
 

@@ -1,7 +1,9 @@
 """The ridge of the Gaussian of a table with holes, chosen by rows held out."""
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from sm_estimators._patterns import PatternTable, group_by_pattern
 from sm_estimators.missing.gaussian_em import Moments, climb, em_step
@@ -20,13 +22,22 @@ N_FOLDS = 5
 EM = {"tol": 1e-3, "max_iter": 60}
 
 
+class HeldOutRidge(NamedTuple):
+    """A ridge, and the Gaussians with it that have not seen a fold of the rows each."""
+
+    ridge: float
+    fold: Int[np.ndarray, " n"] | None
+    """Of each row; None where some rows are in none."""
+    moments: list[Moments]
+
+
 def held_out_ridge(
     rng: np.random.Generator,
     X: Float[np.ndarray, "n p"],
     observed: Bool[np.ndarray, "n p"],
     weight: Float[np.ndarray, " n"],
-) -> float:
-    """Return the ridge with which a Gaussian predicts rows that it has not seen best.
+) -> HeldOutRidge:
+    """Choose the ridge with which a Gaussian predicts rows that it has not seen best.
 
     By the log-likelihood of what was seen of them, averaged over folds. It is large in tables of
     few rows and many columns, and small where columns nearly determine each other.
@@ -36,31 +47,34 @@ def held_out_ridge(
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(60, 10))
     >>> X[:, 0] = X[:, 1:].sum(axis=1) + 0.1 * rng.normal(size=60)
-    >>> held_out_ridge(rng, X, np.ones(X.shape, bool), np.ones(60)) <= 0.003
+    >>> held_out_ridge(rng, X, np.ones(X.shape, bool), np.ones(60)).ridge <= 0.003
     True
     >>> X[:, 0] = rng.normal(size=60)
-    >>> held_out_ridge(rng, X, np.ones(X.shape, bool), np.ones(60)) >= 0.1
+    >>> held_out_ridge(rng, X, np.ones(X.shape, bool), np.ones(60)).ridge >= 0.1
     True
     """
     if len(X) < 2 * N_FOLDS:
-        return USUAL
-    rows = rng.permutation(len(X))[:MAX_ROWS]
+        return HeldOutRidge(USUAL, None, [])
+    n, rows = len(X), rng.permutation(len(X))[:MAX_ROWS]
     observed, weight = observed[rows], weight[rows]
-    Z = standardised(X[rows], observed, weight)
+    Z, centre, scale = standardised(X[rows], observed, weight)
     fold = np.arange(len(rows)) % N_FOLDS
     pairs = []
     for f in range(N_FOLDS):
         parts = (fold != f, fold == f)
         pairs.append(tuple(group_by_pattern(Z[r], observed[r], weight[r]) for r in parts))
     best, height, starts = RIDGES[0], -np.inf, [None] * N_FOLDS
+    chosen = starts
     for ridge in RIDGES:
         starts = [learned(pair[0], ridge, s) for pair, s in zip(pairs, starts, strict=True)]
         found = np.mean([log_likelihood(p[1], m) for p, m in zip(pairs, starts, strict=True)])
         if found > height + GAIN:
-            best, height = ridge, found
+            best, height, chosen = ridge, found, starts
         elif found < height - LOST:
             break
-    return best
+    moments = [Moments(centre + scale * m[0], np.outer(scale, scale) * m[1]) for m in chosen if m]
+    of_row = fold[np.argsort(rows)] if n == len(rows) else None
+    return HeldOutRidge(best, of_row, moments)
 
 
 def learned(table: PatternTable, ridge: float, start: Moments | None) -> Moments:
@@ -76,10 +90,14 @@ def log_likelihood(table: PatternTable, moments: Moments) -> float:
         return -np.inf
 
 
-def standardised(X: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the table in units of its columns, zero in holes."""
+def standardised(
+    X: np.ndarray, observed: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the table in units of its columns, zero in holes, their centres and their units."""
     w = observed * weight[:, None]
     total = np.maximum(w.sum(axis=0), 1e-300)
-    Z = np.where(observed, X - (w * np.where(observed, X, 0.0)).sum(axis=0) / total, 0.0)
+    centre = (w * np.where(observed, X, 0.0)).sum(axis=0) / total
+    Z = np.where(observed, X - centre, 0.0)
     scale = np.sqrt((w * Z**2).sum(axis=0) / total)
-    return Z / np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > 0, scale, 1.0)
+    return Z / scale, centre, scale

@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 class HiddenColumn(NamedTuple):
     """What the rest of their rows says about some cells of a column.
 
-    Completed tables follow each other: there are m of n rows, and c cells.
+    Completed tables follow each other: there are a rows in all of them together, and c cells.
     """
 
     z: Float[np.ndarray, "c w"]
     """Predictions of the cells' coordinates by the linear law."""
-    ranked: Float[np.ndarray, "m*n p"]
+    ranked: Float[np.ndarray, "a p"]
     """Inputs of trees in all rows; in those of the cells, with these predictions in the place of
     the column."""
     row: Int[np.ndarray, " c"]

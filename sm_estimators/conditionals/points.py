@@ -29,10 +29,10 @@ class Points:
     unseen: float
 
     @classmethod
-    def of(cls, seen: np.ndarray, weight: np.ndarray) -> "Points":
-        """Learn from the seen values of a column, (n,), and their weights."""
-        values, place = np.unique(seen, return_inverse=True)
-        counts = np.bincount(place, weight) * len(seen) / weight.sum() + 0.5
+    def of(cls, values: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> "Points":
+        """Learn the masses of values from seen cells, (n,), and their weights."""
+        place = np.searchsorted(values, seen)
+        counts = np.bincount(place, weight, len(values)) * len(seen) / weight.sum() + 0.5
         return cls(values, counts / counts.sum(), 0.5 / (len(seen) + 1))
 
     def parts(self, x: Float[np.ndarray, " r"], prediction: Prediction) -> Float[np.ndarray, "c r"]:

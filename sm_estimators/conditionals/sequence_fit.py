@@ -107,7 +107,7 @@ def learn_factor(rng: np.random.Generator, j: int, cells: Cells) -> Factor:
     leaf_values, unused = bagged_trees(rng, cells)
     y, weight, column = cells.y, cells.weight, cells.column
     if column.nominal or few(y):
-        support = Points.of(y, weight)
+        support = Points.of(cells.values, y, weight)
     else:
         residuals = y - column.predicted(cells.alone)
         support = Line.of(y, weight, step=cells.step, residuals=residuals)

@@ -12,20 +12,35 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 
-def pair_means(distance, draws: Float[np.ndarray, "e k r"]) -> Float[np.ndarray, "e e"]:
+def known_mean(x: np.ndarray, weight: Float[np.ndarray, " r"]) -> float:
+    """Return the weighted mean of what is no NaN of values (..., r)."""
+    known = ~np.isnan(x)
+    return float((np.where(known, x, 0.0) @ weight).sum() / (known @ weight).sum())
+
+
+def pair_means(
+    distance, draws: Float[np.ndarray, "e k r"], weight: Float[np.ndarray, " r"]
+) -> Float[np.ndarray, "e e"]:
     """Return the mean of distance(X_e, X_f) over rows and neighbouring pairs of draws."""
     e, k, _ = draws.shape
     pairs = [(i, (i + shift) % k) for shift in (1, 2) for i in range(k)]
     return np.array(
         [
-            [np.nanmean([distance(draws[a, i], draws[b, j]) for i, j in pairs]) for b in range(e)]
+            [
+                known_mean(np.array([distance(draws[a, i], draws[b, j]) for i, j in pairs]), weight)
+                for b in range(e)
+            ]
             for a in range(e)
         ]
     )
 
 
 def draw_shares(
-    draws: Float[np.ndarray, "e k r"], y: Float[np.ndarray, " r"], *, nominal: bool
+    draws: Float[np.ndarray, "e k r"],
+    y: Float[np.ndarray, " r"],
+    weight: Float[np.ndarray, " r"],
+    *,
+    nominal: bool,
 ) -> Float[np.ndarray, " e"]:
     """Return the shares whose mixture scores best.
 
@@ -35,6 +50,8 @@ def draw_shares(
         k independent draws of every expert for rows it has not seen; NaN where there is none.
     y : ndarray of shape (r,)
         What was seen there.
+    weight : ndarray of shape (r,)
+        Of the rows.
     nominal : bool
         Whether the values are codes without an order.
     """
@@ -45,17 +62,17 @@ def draw_shares(
             return np.where(np.isnan(u) | np.isnan(v), np.nan, u != v)
         return np.abs(u - v) / scale
 
-    errors = np.array([np.nanmean(distance(expert, y)) for expert in draws])
-    return on_simplex(errors, -pair_means(distance, draws))
+    errors = np.array([known_mean(distance(expert, y), weight) for expert in draws])
+    return on_simplex(errors, -pair_means(distance, draws, weight))
 
 
 def mean_shares(
-    draws: Float[np.ndarray, "e k r"], y: Float[np.ndarray, " r"]
+    draws: Float[np.ndarray, "e k r"], y: Float[np.ndarray, " r"], weight: Float[np.ndarray, " r"]
 ) -> Float[np.ndarray, " e"]:
     """Return the shares whose mixture has the best mean, by squared error."""
     scale = max(float(np.std(y)), 1e-300)
     residuals = (draws - y) / scale
-    return on_simplex(np.zeros(len(draws)), 2 * pair_means(np.multiply, residuals))
+    return on_simplex(np.zeros(len(draws)), 2 * pair_means(np.multiply, residuals, weight))
 
 
 def on_simplex(a: Float[np.ndarray, " e"], Q: Float[np.ndarray, "e e"]) -> Float[np.ndarray, " e"]:

@@ -16,10 +16,12 @@ def widened(
     return wide, seen
 
 
-def narrowed(coordinates: list[Coordinates], wide: Float[np.ndarray, "n p"]) -> np.ndarray:
-    """Return rows of coordinates (n, p) as a table (n, d) of values that were seen."""
+def narrowed(
+    rng: np.random.Generator, coordinates: list[Coordinates], wide: Float[np.ndarray, "n p"]
+) -> np.ndarray:
+    """Return drawn rows of coordinates (n, p) as a table (n, d) of values that were seen."""
     blocks = zip(coordinates, blocks_of(coordinates), strict=True)
-    return np.stack([column.nearest(wide[:, block]) for column, block in blocks], axis=1)
+    return np.stack([column.seen(rng, wide[:, block]) for column, block in blocks], axis=1)
 
 
 def pointed(coordinates: list[Coordinates], wide: Float[np.ndarray, "n p"]) -> np.ndarray:

@@ -32,8 +32,19 @@ def summarise(
     return np.concatenate(parts, axis=-2)
 
 
+def probabilities(q: Any) -> Float[np.ndarray, " q"]:
+    """Return the asked probabilities, or say what is wrong with them."""
+    try:
+        found = np.atleast_1d(np.asarray(q, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.ndim != 1 or not len(found) or not ((found >= 0) & (found <= 1)).all():
+        raise ValueError(f"`q` must be probabilities, numbers from 0 to 1; got {q!r}.")
+    return found
+
+
 def quantiles(
-    draws: Float[np.ndarray, "m n d"], q: Sequence[float], unordered: Sequence[int]
+    draws: Float[np.ndarray, "m n d"], q: Float[np.ndarray, " q"], unordered: Sequence[int]
 ) -> Float[np.ndarray, "q n d"]:
     """Return quantiles of every cell, NaN in columns without an order."""
     found = np.quantile(draws, q, axis=0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sm_estimators.conditionals import Chain
 from sm_estimators.conditionals.coordinates import Coordinates
@@ -59,7 +60,8 @@ class DensityFiller:
             return self.estimator._completions(values, observed, n_imputations=n_tables, seed=seed)
         wide, seen = widened(self.coordinates, values, observed)
         tables = self.estimator._completions(wide, seen, n_imputations=n_tables, seed=seed)
-        completed = np.stack([narrowed(self.coordinates, table) for table in tables])
+        rng = np.random.default_rng([seed, 1])  # other numbers than the estimator's
+        completed = np.stack([narrowed(rng, self.coordinates, table) for table in tables])
         return np.where(observed, values, completed)
 
     def means(
@@ -80,11 +82,15 @@ class DensityFiller:
     def sample(self, n_samples: int, *, seed: int) -> np.ndarray:
         """Return new rows, (n, d)."""
         drawn = self.estimator.sample(n_samples, random_state=seed)
-        return drawn if self.coordinates is None else narrowed(self.coordinates, drawn)
+        if self.coordinates is None:
+            return drawn
+        return narrowed(np.random.default_rng([seed, 1]), self.coordinates, drawn)
 
     def log_density(self, values: np.ndarray, observed: np.ndarray, *, seed: int) -> np.ndarray:
         """Return the log-density of what was seen of every row, or of its coordinates, (n,)."""
         del seed
         if self.coordinates is not None:
             values, observed = widened(self.coordinates, values, observed)
-        return self.estimator.score_samples(np.where(observed, values, np.nan))
+        X = np.where(observed, values, np.nan)
+        names = getattr(self.estimator, "feature_names_in_", None)
+        return self.estimator.score_samples(X if names is None else pd.DataFrame(X, columns=names))

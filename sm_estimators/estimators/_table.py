@@ -4,6 +4,7 @@ Holes are NaN (``pd.NA`` in nullable columns). Going back, every column keeps it
 seen cell its bits: only holes are written.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,16 @@ def refuse_empty_columns(estimator, observed: np.ndarray) -> None:
         raise ValueError(
             f"Nothing was seen in columns {names[empty].tolist()} of `X`, so nothing can be "
             "learned about them. Drop them before the fit."
+        )
+
+
+def refuse_weightless(names: Sequence[Any], observed: np.ndarray) -> None:
+    """Raise `ValueError` where a column has no seen value in the rows that count."""
+    empty = [name for name, seen in zip(names, observed.T, strict=True) if not seen.any()]
+    if empty:
+        raise ValueError(
+            f"Nothing was seen in columns {empty} of `X` in rows of positive `sample_weight`, so "
+            "nothing can be learned about them. Give such a row a weight, or drop the columns."
         )
 
 

@@ -11,9 +11,15 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from sm_estimators.estimators._cell_summaries import deviations, quantiles, summarise
+from sm_estimators.estimators._cell_summaries import deviations, probabilities, quantiles, summarise
 from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
-from sm_estimators.estimators._table import read_table, read_weights, refuse_few_rows
+from sm_estimators.estimators._magnitudes import refuse_magnitudes
+from sm_estimators.estimators._table import (
+    read_table,
+    read_weights,
+    refuse_few_rows,
+    refuse_weightless,
+)
 from sm_estimators.estimators._table_density import TableDensity, positive_count, seed_of
 from sm_estimators.estimators._warnings import warn_empty_rows, warn_never_together
 from sm_estimators.tables import TableCodec
@@ -155,23 +161,33 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         Raises
         ------
         ValueError
-            For a column without any seen value, fewer than two rows, infinities, text that looks
-            like identifiers, and ``column_types`` or ``bounds`` that do not fit the table.
+            For a column without any seen value in rows of positive weight, fewer than two rows,
+            infinities and numbers beyond 1e100, text that looks like identifiers, and
+            ``column_types`` or ``bounds`` that do not fit the table.
         """
+        for of_last_fit in ("_filler", "estimator_", "shares_", "mean_shares_"):
+            vars(self).pop(of_last_fit, None)
         self._codec = TableCodec(types=self.column_types, bounds=self.bounds)
         self._framed = isinstance(X, pd.DataFrame)
         values, observed = self._read(X, reset=True)
         self.columns_ = self._codec.columns
+        names = [column.name for column in self.columns_]
+        refuse_magnitudes(names, values, observed)
         weight = read_weights(sample_weight, values)
         counts = observed.any(axis=1) & (weight > 0)
         refuse_few_rows(counts, counts, "imputation")
+        refuse_weightless(names, observed[counts])
         if self.estimator is None and self.engine == "auto":
             warn_empty_rows(observed)
-            warn_never_together(observed, [column.name for column in self.columns_])
+            warn_never_together(observed, names)
             self._fit_chain(values[counts], observed[counts], weight[counts])
         else:
-            self._fit_density(X, values, observed, sample_weight)
+            self._fit_density(values, observed, counts, sample_weight)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether the last fit came to its end."""
+        return hasattr(self, "_filler")
 
     def _fit_chain(self, values: np.ndarray, observed: np.ndarray, weight: np.ndarray) -> None:
         """Learn the conditionals of all columns."""
@@ -191,19 +207,24 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         self.shares_ = pd.DataFrame(draws, index=names, columns=list(EXPERTS))
         self.mean_shares_ = pd.DataFrame(means, index=names, columns=list(EXPERTS))
 
-    def _fit_density(self, X, values: np.ndarray, observed: np.ndarray, sample_weight) -> None:
+    def _fit_density(
+        self, values: np.ndarray, observed: np.ndarray, counts: np.ndarray, sample_weight
+    ) -> None:
         """Fit a density to the table, or to its coordinates where there are other than numbers."""
         from sm_estimators.conditionals.coordinates import learn_coordinates
         from sm_estimators.conditionals.widened import widened
 
         estimator = self._density()
         coordinates = None
+        X: Any = np.where(observed, values, np.nan)
         if any(column.kind not in NUMBERS for column in self.columns_):
             nominal = np.array([column.kind in UNORDERED for column in self.columns_])
-            weight = np.ones(len(values))
-            coordinates = learn_coordinates(values, observed, nominal, weight)
+            weight = read_weights(sample_weight, values)[counts]
+            coordinates = learn_coordinates(values[counts], observed[counts], nominal, weight)
             wide, seen = widened(coordinates, values, observed)
             X = np.where(seen, wide, np.nan)
+        elif self._framed:
+            X = pd.DataFrame(X, columns=[column.name for column in self.columns_])
         self.estimator_ = estimator.fit(X, sample_weight=sample_weight)
         self._filler = DensityFiller(self.estimator_, coordinates)
 
@@ -301,8 +322,8 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
             Rows with holes.
-        q : sequence of float, default=(0.05, 0.5, 0.95)
-            Probabilities.
+        q : sequence of float, or float, default=(0.05, 0.5, 0.95)
+            Probabilities; a single one counts as a sequence of one.
         n_imputations : int, default=100
             Draws they are taken from.
         random_state : int, RandomState instance or None, default=None
@@ -314,7 +335,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             One table for each probability, seen values where there were some. Holes of columns
             without an order stay holes.
         """
-        found = self._summary(X, partial(quantiles, q=q), n_imputations, random_state)
+        found = self._summary(
+            X, partial(quantiles, q=probabilities(q)), n_imputations, random_state
+        )
         written = [self._written(X, table, rounded=False) for table in found]
         return written if isinstance(X, pd.DataFrame) else np.stack(written)
 
@@ -352,7 +375,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             where a value was seen. For columns without an order, the probability that the most
             frequent draw is wrong.
         """
-        found = self._summary(X, deviations, max(n_imputations, 2), random_state)
+        if positive_count("n_imputations", n_imputations) == 1:
+            raise ValueError("`n_imputations` is 1; deviations need 2 draws at least.")
+        found = self._summary(X, deviations, n_imputations, random_state)
         if isinstance(X, pd.DataFrame):
             return pd.DataFrame(found, index=X.index, columns=X.columns)
         return found

@@ -1,0 +1,33 @@
+"""Numbers too large or too close to each other for their squares."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+LARGEST = 1e100
+CLOSEST = 1e-100
+
+
+def refuse_magnitudes(
+    names: Sequence[Any], values: Float[np.ndarray, "n d"], observed: Bool[np.ndarray, "n d"]
+) -> None:
+    """Raise `ValueError` for columns whose squares or products a float64 cannot hold."""
+    for name, x, seen in zip(names, values.T, observed.T, strict=True):
+        if not seen.any():
+            continue
+        x = x[seen]
+        largest = np.abs(x).max()
+        if largest > LARGEST:
+            raise ValueError(
+                f"`X` has numbers of size {largest:.3g} in column {name!r}; expected none above "
+                f"{LARGEST:g}, whose squares are finite. Make them holes if they stand for missing "
+                "values, or change the unit of the column."
+            )
+        if 0 < x.max() - x.min() < CLOSEST:
+            raise ValueError(
+                f"`X` has numbers within {x.max() - x.min():.3g} of each other in column {name!r}; "
+                f"expected them to be equal or to span {CLOSEST:g}, so that squares are not zero. "
+                "Change the unit of the column."
+            )
