@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sm_estimators.cli import app
+from sm_estimators.cli.command_error import CommandError
 from sm_estimators.cli.tables import read_table, write_frame
 
 runner = CliRunner()
@@ -286,6 +287,43 @@ def test_parquet_types_and_bits_come_back(numbers, tmp_path):
     assert list(before.dtypes.items()) == list(after.dtypes.items())
     assert after.notna().all(axis=None)
     pd.testing.assert_frame_equal(after.where(before.notna()).astype(before.dtypes), before)
+
+
+def test_parquet_categories_keep_their_levels(tmp_path):
+    size = pd.CategoricalDtype(["low", "mid", "high", "never"], ordered=True)
+    frame = pd.DataFrame(
+        {
+            "size": pd.Categorical(["high", "low", None, "mid"] * 10, dtype=size),
+            "full": pd.Categorical(["b", "a"] * 20, categories=["z", "b", "a"]),
+            "x": np.random.default_rng(0).normal(size=40),
+        }
+    )
+    frame.to_parquet(tmp_path / "in.parquet")
+    call("impute", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", "--engine", "gaussian")
+    before, after = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("in", "out"))
+    assert before["size"].dtype.categories.tolist() == list(size.categories)
+    assert list(after.dtypes) == list(before.dtypes)
+    assert after.notna().all(axis=None)
+    pd.testing.assert_frame_equal(after.where(before.notna()).astype(before.dtypes), before)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_levels_that_only_the_model_knows_follow_those_of_the_column(ordered, tmp_path):
+    from sm_estimators.cli.columns import Holes
+    from sm_estimators.cli.parquet_table import read_parquet_table
+
+    size = pd.CategoricalDtype(["low", "never"], ordered=ordered)
+    frame = pd.DataFrame({"size": pd.Categorical(["low", None], dtype=size)})
+    frame.to_parquet(tmp_path / "in.parquet")
+    table = read_parquet_table(tmp_path / "in.parquet", Holes())
+    filled = {"size": np.array(["low", "high"], object)}
+    if ordered:
+        with pytest.raises(CommandError, match=r"Column `size` has levels in an order.*'high'"):
+            table.with_values(filled)
+    else:
+        (column,) = table.with_values(filled).arrow.to_pandas().items()
+        assert column[1].tolist() == ["low", "high"]
+        assert column[1].cat.categories.tolist() == ["low", "never", "high"]
 
 
 @pytest.mark.parametrize("density", ["mixture", "energy"])

@@ -30,8 +30,8 @@ class ParquetTable:
         """
         arrow = self.arrow
         for j, column in enumerate(self.columns):
-            if column.name in filled:
-                values = fill_chunks(arrow.column(j), column.holes, filled[column.name])
+            if column.name in filled and column.holes.any():
+                values = fill_chunks(arrow.column(j), column, filled[column.name])
                 arrow = arrow.set_column(j, arrow.schema.field(j), values)
         return replace(self, arrow=arrow)
 
@@ -73,29 +73,48 @@ def read_arrow_column(name: str, chunks: Any, holes: Holes, is_index: bool) -> C
     return Column(name, "empty" if n_holes == len(values) else str(kind), n_holes, values)
 
 
-def fill_chunks(chunks: Any, holes: np.ndarray, filled: np.ndarray) -> Any:
+def fill_chunks(chunks: Any, column: Column, filled: np.ndarray) -> Any:
     """Return an Arrow column of the same type with ``filled`` in its holes."""
     import pyarrow as pa
     from pyarrow import compute
 
-    if not (pa.types.is_floating(chunks.type) or pa.types.is_integer(chunks.type)):
-        return fill_others(chunks, holes, filled)
-    dtype = np.dtype(chunks.type.to_pandas_dtype())
-    new = np.where(holes, filled, 0.0)
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        new = np.clip(np.rint(new), limits.min, limits.max)
-    new = pa.array(new.astype(dtype), chunks.type)
+    holes = column.holes
+    if pa.types.is_dictionary(chunks.type):
+        return fill_categories(chunks, column, filled)
+    if pa.types.is_floating(chunks.type) or pa.types.is_integer(chunks.type):
+        dtype = np.dtype(chunks.type.to_pandas_dtype())
+        new = np.where(holes, filled, 0.0)
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(dtype)
+            new = np.clip(np.rint(new), limits.min, limits.max)
+        new = pa.array(new.astype(dtype), chunks.type)
+    else:
+        new = pa.Array.from_pandas(filled, type=chunks.type, mask=~holes)
     return compute.call_function("if_else", [pa.array(holes), new, chunks])
 
 
-def fill_others(chunks: Any, holes: np.ndarray, filled: np.ndarray) -> Any:
-    """Return an Arrow column of flags, text, categories or times with ``filled`` in its holes."""
+def fill_categories(chunks: Any, column: Column, filled: np.ndarray) -> Any:
+    """Return an Arrow column of categories with ``filled`` in its holes.
+
+    Its levels stay as they came, those that no cell has too; levels that only the model knows
+    follow them, unless the levels have an order.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
-    kind = chunks.type
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    new = pa.Array.from_pandas(filled, type=plain, mask=~holes)
-    cells = compute.call_function("if_else", [pa.array(holes), new, chunks.cast(plain)])
-    return cells.cast(kind) if kind != plain else cells
+    kind, holes = chunks.type, column.holes
+    whole = chunks.unify_dictionaries().combine_chunks()
+    new = pa.Array.from_pandas(filled, type=kind.value_type, mask=~holes)
+    levels = whole.dictionary
+    known = set(levels.to_pylist())
+    extra = [level for level in new.unique().drop_null().to_pylist() if level not in known]
+    if extra and kind.ordered:
+        raise CommandError(
+            f"Column `{column.name}` has levels in an order, {levels.to_pylist()}, and the model "
+            f"fills in {extra}, which are none of them; add them to the levels of the column."
+        )
+    levels = pa.concat_arrays([levels, pa.array(extra, kind.value_type)])
+    codes = compute.call_function("index_in", [new], compute.SetLookupOptions(levels))
+    codes = [pa.array(holes), codes.cast(kind.index_type), whole.indices]
+    codes = compute.call_function("if_else", codes)
+    return pa.DictionaryArray.from_arrays(codes, levels, ordered=kind.ordered)
