@@ -556,6 +556,30 @@ def test_files_are_refused_before_the_table_is_read(folder):
     assert "would overwrite" in refuse("impute", "ragged.csv", "-o", "taken.csv", code=2)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "impute good.csv -o o.csv --save-model o.csv",
+        "impute good.csv -o o.csv --save-model ../{folder}/./o.csv",
+        "impute good.csv -o o.csv --save-model link.csv",
+        "impute good.csv -o o.csv --save-model there/o.csv",
+        "impute good.csv -o taken.csv --save-model hard.csv --force",
+        "impute good.csv -o o.csv -m 2 --save-model o-2.csv",
+        "impute good.csv -o o.csv --plot p.png --save-model p.png",
+        "sample good.csv -n 3 -o o.csv --save-model o.csv",
+        "sample good.csv -n 3 -o o.csv --plot p.png --save-model p.png",
+    ],
+)
+def test_outputs_are_different_files(line, folder):
+    (folder / "link.csv").symlink_to(folder / "o.csv")
+    (folder / "there").symlink_to(folder, target_is_directory=True)
+    (folder / "hard.csv").hardlink_to(folder / "taken.csv")
+    sentence = refuse(*line.format(folder=folder.name).split(), code=2)
+    assert "are one file" in sentence
+    assert "`--save-model`" in sentence
+    assert not (folder / "o.csv").exists()
+
+
 def test_one_numbered_file_that_exists_refuses_all(folder):
     (folder / "o-2.csv").write_text("mine")
     assert "o-2.csv" in refuse("impute", "good.csv", "-o", "o.csv", "-m", 3, code=2)
@@ -577,6 +601,17 @@ def test_a_failure_while_writing_leaves_nothing(folder, monkeypatch):
     assert "the disk is full" in line
     assert sorted(path.name for path in folder.iterdir()) == sorted(TABLES)
     assert (folder / "taken.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["good.csv", "town.csv", "number.csv", "bad.parquet"])
+def test_what_is_no_model_file_is_refused_in_own_words(name, folder):
+    (folder / "town.csv").write_text("city,a\nOslo,1\n")
+    (folder / "number.csv").write_text("Income,a\n1,1\n")
+    line = refuse("impute", "good.csv", "-o", "o.csv", "--load-model", name, code=1)
+    assert line == (
+        f"error: {name} is no model file, or one of other versions of the packages; make one with "
+        "--save-model."
+    )
 
 
 def test_a_pickle_that_is_no_model_is_refused(folder):

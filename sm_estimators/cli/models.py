@@ -4,7 +4,6 @@ A model is a fitted ``ScoreMatchingImputer``, which knows its column names. Its 
 joblib file, and loading one runs code from it: only load files you trust.
 """
 
-import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -172,9 +171,12 @@ def load_model(path: Path | None) -> Any:
         return None
     try:
         kept = joblib.load(path)
-    except (pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception:  # bytes that are no pickle can raise anything
         raise CommandError(
-            f"{path} is no model file ({error}); make one with --save-model."
+            f"{path} is no model file, or one of other versions of the packages; make one with "
+            "--save-model."
         ) from None
     if not isinstance(kept, dict) or kept.get("format") != FORMAT:
         raise CommandError(f"{path} holds no model of this program; make one with --save-model.")

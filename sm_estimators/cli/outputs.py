@@ -1,6 +1,7 @@
 """Files a command writes: refused before any work, written all or none."""
 
 import importlib.util
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ Writer = Callable[[Path], None]
 def check_outputs(
     outputs: Mapping[str, list[Path | None]], *, force: bool, table: Path | None = None
 ) -> None:
-    """Refuse files that exist, folders that do not, and writing over the table itself.
+    """Refuse files that exist, folders that do not, and writing over the table or one file twice.
 
     Parameters
     ----------
@@ -26,12 +27,25 @@ def check_outputs(
     table : Path, default=None
         The table the command reads.
     """
-    for option, paths in outputs.items():
-        for path in paths:
-            if path is not None:
-                check_output(option, path, force=force, table=table)
+    named = [(option, path) for option, paths in outputs.items() for path in paths if path]
+    for option, path in named:
+        check_output(option, path, force=force, table=table)
+    for (option, path), (other, second) in itertools.combinations(named, 2):
+        if same_file(path, second):
+            raise CommandError(
+                f"`{option}` and `{other}` are one file, {path}, which can keep only one of them; "
+                "name another file.",
+                USAGE,
+            )
     for picture in outputs.get("--plot", []):
         check_picture(picture)
+
+
+def same_file(path: Path, other: Path) -> bool:
+    """Tell whether two names mean one file, which need not exist yet."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
 
 
 def check_output(option: str, path: Path, *, force: bool, table: Path | None) -> None:
