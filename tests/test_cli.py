@@ -384,6 +384,38 @@ def test_rows_of_all_kinds_are_drawn_and_scored(mixed, tmp_path):
     assert np.isfinite(pd.read_csv(tmp_path / "rows.csv")["log_density"]).all()
 
 
+def test_parquet_columns_of_no_kind_are_carried_along(tmp_path):
+    x = np.random.default_rng(0).normal(size=40)
+    frame = pd.DataFrame(
+        {
+            "list": [[1, 2], None, [3], [4, 5]] * 10,
+            "struct": [{"a": 1}, {"a": 2}] * 20,
+            "bytes": [b"x", b"y"] * 20,
+            "x": np.where(np.arange(40) % 7, x, np.nan),
+            "y": x,
+        }
+    )
+    frame.to_parquet(tmp_path / "in.parquet")
+    model = tmp_path / "m.joblib"
+    fit = ("-o", tmp_path / "out.parquet", "--engine", "gaussian", "--save-model", model)
+    result = call("impute", tmp_path / "in.parquet", *fit)
+    assert "`struct` (struct<a: int64>), `bytes` (binary)" in result.stderr
+    again = ("-o", tmp_path / "again.parquet", "--load-model", model)
+    call("impute", tmp_path / "in.parquet", *again)
+    for name in ("out", "again"):
+        after = pd.read_parquet(tmp_path / f"{name}.parquet")
+        before = pd.read_parquet(tmp_path / "in.parquet")
+        assert after["x"].notna().all()
+        carried = ["list", "struct", "bytes"]
+        pd.testing.assert_frame_equal(after[carried], before[carried])
+
+
+def test_a_table_of_nothing_to_model_is_refused(tmp_path):
+    pd.DataFrame({"list": [[1], [2]] * 3}).to_parquet(tmp_path / "in.parquet")
+    line = refuse("impute", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", code=1)
+    assert "has no column to model" in line
+
+
 def test_engines_and_densities_exclude_each_other(small, tmp_path):
     line = refuse(
         "impute", small, "-o", tmp_path / "a.csv", "--engine", "auto", "--ridge", 0.1, code=2

@@ -58,15 +58,16 @@ def refuse_missing(table: Table, names: list[str]) -> dict[str, Column]:
 
 
 def whole_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the columns of any kind less those skipped, and less text like identifiers."""
+    """Return the columns of any kind less those skipped, and less those to carry along."""
     frame = mixed_frame(table, skip)
     rows = {column.name for column in table.columns if column.kind in NO_COLUMNS}
     columns = {str(name): cells for name, cells in frame.items() if name not in rows | {NAMELESS}}
     refuse_empty([Column(n, "empty", len(c)) for n, c in columns.items() if c.isna().all()])
-    kept = pd.DataFrame({n: c for n, c in columns.items() if not is_identifier(c)})
+    kept = pd.DataFrame({n: c for n, c in columns.items() if not is_carried(c)})
     if kept.shape[1] == 0:
         raise CommandError(
-            f"{table.path} has no column to model: text in which most values differ is none."
+            f"{table.path} has no column to model: text in which all or nearly all values differ "
+            "is none, nor are lists and the like."
         )
     return kept
 
@@ -77,11 +78,12 @@ def whole_frame_by(table: Table, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame({name: cells(here[name]) for name in names})
 
 
-def is_identifier(series: pd.Series) -> bool:
-    """Tell whether a column is text in which most values differ."""
+def is_carried(series: pd.Series) -> bool:
+    """Tell whether cells that are no numbers and no times have no kind, as identifiers or lists."""
     from sm_estimators.tables import TableCodec
+    from sm_estimators.tables.contents import contents
 
-    if not isinstance(series.dropna().iloc[0], str):
+    if contents(series) not in ("text", "categories", "other things"):
         return False
     try:
         TableCodec().fit(series.to_frame())
@@ -107,7 +109,8 @@ def notes(table: Table, frame: pd.DataFrame) -> list[str]:
     if carried:
         kinds = ", ".join(f"`{column.name}` ({column.kind})" for column in carried)
         lines.append(f"carried along unchanged, holes and all: {kinds}.{odd(carried)}")
-    counted = [name for name in frame.columns if is_count(frame[name].to_numpy())]
+    numbers = frame.select_dtypes("number")
+    counted = [str(name) for name in numbers if is_count(numbers[name].to_numpy())]
     if counted:
         lines.append(
             f"{listed(counted)} looks like row numbers; leave it out with `--skip {counted[0]}`."
