@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sm_estimators.cli.command_error import CommandError
 from sm_estimators.cli.outputs import Writer
 from sm_estimators.cli.pictures import draw_holes, draw_missing
 from sm_estimators.cli.tables import Table, listed
@@ -23,8 +24,25 @@ def fill(
     if not has_holes(frame):
         return [frame] * n_tables
     if strategy == "mean":
-        return [model.set_params(strategy="mean", random_state=seed).transform(frame)]
-    return model.impute(frame, n_tables, random_state=seed)
+        filled = [model.set_params(strategy="mean", random_state=seed).transform(frame)]
+    else:
+        filled = model.impute(frame, n_tables, random_state=seed)
+    for one in filled:
+        refuse_holes(one)
+    return filled
+
+
+def refuse_holes(filled: pd.DataFrame) -> None:
+    """Refuse a table in which the model left cells without a value or with an infinite one."""
+    bad = filled.isna() | filled.isin([np.inf, -np.inf])
+    names = [str(name) for name in filled.columns[bad.any()]]
+    if names:
+        row = int(np.flatnonzero(bad[names[0]])[0]) + 1
+        raise CommandError(
+            f"The model found no finite value for {int(bad.to_numpy().sum())} cells of "
+            f"{listed(names)}, the first of `{names[0]}` in row {row}, so nothing was written. "
+            "Look for extreme values in the table, or choose another model."
+        )
 
 
 def notes(table: Table, frame: pd.DataFrame) -> list[str]:
