@@ -309,13 +309,10 @@ def test_parquet_categories_keep_their_levels(tmp_path):
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_levels_that_only_the_model_knows_follow_those_of_the_column(ordered, tmp_path):
-    from sm_estimators.cli.columns import Holes
-    from sm_estimators.cli.parquet_table import read_parquet_table
-
     size = pd.CategoricalDtype(["low", "never"], ordered=ordered)
     frame = pd.DataFrame({"size": pd.Categorical(["low", None], dtype=size)})
     frame.to_parquet(tmp_path / "in.parquet")
-    table = read_parquet_table(tmp_path / "in.parquet", Holes())
+    table = read_table(tmp_path / "in.parquet")
     filled = {"size": np.array(["low", "high"], object)}
     if ordered:
         with pytest.raises(CommandError, match=r"Column `size` has levels in an order.*'high'"):
@@ -414,6 +411,123 @@ def test_a_table_of_nothing_to_model_is_refused(tmp_path):
     pd.DataFrame({"list": [[1], [2]] * 3}).to_parquet(tmp_path / "in.parquet")
     line = refuse("impute", tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", code=1)
     assert "has no column to model" in line
+
+
+@pytest.fixture
+def coded(tmp_path):
+    """Write a table of codes, whole numbers in both spellings and numbers, with holes."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60).round(3)
+    frame = pd.DataFrame(
+        {
+            "zip": np.where(x > 0, "00501", "7"),
+            "area": np.where(x > 0, 17, 4),
+            "count": np.round(3 * x).astype(int),
+            "spelled": np.round(2 * x) + 0.0,
+            "x": x,
+        }
+    ).astype(object)
+    frame = frame.mask(rng.random(frame.shape) < 0.15)
+    frame.to_csv(tmp_path / "coded.csv", index=False)
+    return tmp_path / "coded.csv"
+
+
+QUICK = ("--engine", "gaussian")
+
+
+def test_digits_with_zeros_before_them_are_text(coded, tmp_path):
+    model = tmp_path / "m.joblib"
+    result = call("impute", coded, "-o", tmp_path / "a.csv", *QUICK, "--save-model", model)
+    assert "`zip` is text" in result.stderr
+    assert set(pd.read_csv(tmp_path / "a.csv", dtype=str)["zip"]) == {"00501", "7"}
+    call("sample", "-n", 30, "-o", tmp_path / "s.csv", "--load-model", model)
+    assert set(pd.read_csv(tmp_path / "s.csv", dtype=str)["zip"]) == {"00501", "7"}
+    few = pd.read_csv(coded, dtype=str).query("zip != '00501'")  # looks like numbers now
+    few.to_csv(tmp_path / "few.csv", index=False)
+    result = call("impute", tmp_path / "few.csv", "-o", tmp_path / "b.csv", "--load-model", model)
+    assert "--type" not in result.stderr
+    assert set(pd.read_csv(tmp_path / "b.csv", dtype=str)["zip"]) <= {"00501", "7"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["007", "12", ""], "text"),
+        (["000", "00"], "text"),
+        (["0", "10"], "integer"),
+        (["007.5", "1"], "float"),
+        (["-05", "05"], "integer"),
+        (["0e1", "01"], "float"),
+    ],
+)
+def test_only_plain_digits_can_be_codes(cells, kind, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{cell},1\n" for cell in cells))
+    assert read_table(tmp_path / "t.csv").columns[0].kind == kind
+
+
+def test_types_are_stated_by_the_user(coded, tmp_path):
+    stated = ("--type", "zip=numeric", "--type", "area=nominal")
+    result = call("impute", coded, "-o", tmp_path / "a.csv", *QUICK, *stated)
+    assert "is text" not in result.stderr
+    before, after = (pd.read_csv(path, dtype=str) for path in (coded, tmp_path / "a.csv"))
+    assert set(after["area"]) == {"17", "4"}
+    assert not set(after["zip"][before["zip"].isna()]) <= {"00501", "7"}
+    line = ("--density", "gaussian", "--type", "area=nominal")
+    result = call("impute", coded, "-o", tmp_path / "b.csv", *line)
+    assert "`zip` (text), `area` (nominal)" in result.stderr
+
+
+def test_nominal_columns_of_parquet_are_filled_with_their_levels(coded, tmp_path):
+    pd.read_csv(coded).astype({"area": "Int16"}).to_parquet(tmp_path / "in.parquet")
+    model = tmp_path / "m.joblib"
+    fit = (*QUICK, "--type", "area=nominal", "--save-model", model)
+    call("impute", tmp_path / "in.parquet", "-o", tmp_path / "a.parquet", *fit)
+    again = ("-o", tmp_path / "b.parquet", "--load-model", model)
+    call("impute", tmp_path / "in.parquet", *again)
+    for name in ("a", "b"):
+        after = pd.read_parquet(tmp_path / f"{name}.parquet")["area"]
+        assert str(after.dtype) == "Int16"
+        assert set(after) == {17, 4}
+
+
+def test_a_column_called_nominal_is_never_carried_along(tmp_path):
+    names = [f"u{i}" if i else "" for i in range(120)]
+    lines = "".join(f"{name},{i}.5\n" for i, name in enumerate(names))
+    (tmp_path / "t.csv").write_text("id,x\n" + lines)
+    call("impute", tmp_path / "t.csv", "-o", tmp_path / "a.csv", *QUICK)
+    assert pd.read_csv(tmp_path / "a.csv")["id"].isna().sum() == 1
+    call("impute", tmp_path / "t.csv", "-o", tmp_path / "b.csv", *QUICK, "--type", "id=nominal")
+    assert pd.read_csv(tmp_path / "b.csv")["id"].isin(names).all()
+
+
+def test_sample_spells_whole_numbers_as_the_table_does(coded, tmp_path):
+    model = tmp_path / "m.joblib"
+    call("sample", coded, "-n", 9, "-o", tmp_path / "a.csv", *QUICK, "--save-model", model)
+    call("sample", "-n", 9, "-o", tmp_path / "b.csv", "--load-model", model)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    drawn = pd.read_csv(tmp_path / "a.csv", dtype=str)
+    assert drawn["count"].str.fullmatch(r"-?\d+").all()
+    assert drawn["spelled"].str.fullmatch(r"-?\d+\.0").all()
+    plot = ("--density", "gaussian", "--plot", tmp_path / "p.png")
+    call("sample", coded, "-n", 9, "-o", tmp_path / "c.csv", *plot)
+    assert pd.read_csv(tmp_path / "c.csv", dtype=str)["area"].str.fullmatch(r"-?\d+").all()
+    pd.read_csv(coded).astype({"count": "Int16"}).to_parquet(tmp_path / "in.parquet")
+    call("sample", tmp_path / "in.parquet", "-n", 9, "-o", tmp_path / "s.parquet", *QUICK)
+    assert pd.read_parquet(tmp_path / "s.parquet")["count"].dtype == "Int16"
+
+
+@pytest.mark.parametrize("left", [np.nan, np.inf])
+def test_cells_without_a_finite_value_are_never_written(left, small, tmp_path, monkeypatch):
+    from sm_estimators import ScoreMatchingImputer
+
+    def broken(model, X):
+        return X.where(X.notna(), left)
+
+    monkeypatch.setattr(ScoreMatchingImputer, "transform", broken)
+    line = refuse("impute", small, "-o", tmp_path / "a.csv", *QUICK, code=1)
+    assert "no finite value for" in line
+    assert "`a`, `b`, `c`, the first of `a` in row" in line
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_engines_and_densities_exclude_each_other(small, tmp_path):
@@ -559,6 +673,12 @@ def folder(tmp_path, monkeypatch):
             1,
             "`missing='exact'` is biased",
         ),
+        ("impute good.csv -o o.csv --type a", 2, "`--type` is a; expected COLUMN=KIND"),
+        ("impute good.csv -o o.csv --type a=date", 2, "is one of numeric, nominal"),
+        ("impute good.csv -o o.csv --type c=nominal", 2, "`--type` names `c`"),
+        ("score text.csv --type size=numeric", 1, "`size` numeric, but it holds 'big' in row 1"),
+        ("report text.csv -o o.html --type town=numeric", 1, "but it holds text"),
+        ("impute good.csv -o o.csv --load-model bad.joblib --type a=nominal", 2, "change a fit"),
         ("sample -n 3 -o o.csv", 2, "Name a TABLE"),
         ("score good.csv --held-out 0.9", 1, "leaves 0 to fit"),
     ],

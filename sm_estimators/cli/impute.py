@@ -47,6 +47,7 @@ def impute(
     load_model: opt.LoadModelOption = None,
     skip: opt.SkipOption = None,
     na: opt.NaOption = None,
+    types: opt.TypeOption = None,
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
@@ -57,20 +58,20 @@ def impute(
     observed, the header and the order of rows and columns come back as they were, to the letter
     in text files, with their types in Parquet files.
     """
-    from sm_estimators.cli import fills, models, outputs, tables
+    from sm_estimators.cli import fills, kinds, modelled, models, outputs, tables
 
     paths = tables.numbered(output, n_imputations)
     strategy = chosen_strategy(strategy, n_imputations)
     choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
-    models.check_choices(choices, load_model, save_model)
+    models.check_choices(choices, load_model, save_model, types=types)
     tables.check_same_kind(table, output)
     wanted = {"--output": paths, "--plot": [plot], "--save-model": [save_model]}
     outputs.check_outputs(wanted, force=force, table=table)
-    read = tables.read_table(table, na or ())
     model = models.load_model(load_model)
+    read = kinds.read_table_as(table, na, types, model)
     frame = models.modelled_part(read, model, choices, skip or [], quiet=quiet)
     if model is None and (save_model or fills.has_holes(frame)):
-        model = models.fit(frame, choices, seed=seed, quiet=quiet)
+        model = models.fit(modelled.as_stored(read, frame), choices, seed=seed, quiet=quiet)
     filled = fills.fill(model, frame, n_imputations, strategy=strategy, seed=seed, quiet=quiet)
     for line in fills.notes(read, frame):
         models.note(line, quiet=quiet)

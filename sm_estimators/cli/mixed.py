@@ -29,10 +29,12 @@ def mixed_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def cells(column: Column) -> pd.Series:
-    """Return the cells of a column; dates in text become times."""
+    """Return the cells of a column; dates in text become times, nominal ones categories."""
     if column.values is not None:
         return pd.Series(np.asarray(column.values, float))
     series = pd.Series(column.other)
+    if column.kind == "nominal":
+        return series.astype("category")
     seen = series.dropna()
     if len(seen) and all(isinstance(cell, str) and DATE.fullmatch(cell) for cell in seen):
         return pd.to_datetime(series, format="ISO8601", errors="coerce")

@@ -63,7 +63,8 @@ def whole_frame(table: Table, skip: Iterable[str] = ()) -> pd.DataFrame:
     rows = {column.name for column in table.columns if column.kind in NO_COLUMNS}
     columns = {str(name): cells for name, cells in frame.items() if name not in rows | {NAMELESS}}
     refuse_empty([Column(n, "empty", len(c)) for n, c in columns.items() if c.isna().all()])
-    kept = pd.DataFrame({n: c for n, c in columns.items() if not is_carried(c)})
+    called = {column.name for column in table.columns if column.kind == "nominal"}
+    kept = pd.DataFrame({n: c for n, c in columns.items() if n in called or not is_carried(c)})
     if kept.shape[1] == 0:
         raise CommandError(
             f"{table.path} has no column to model: text in which all or nearly all values differ "
@@ -76,6 +77,12 @@ def whole_frame_by(table: Table, names: list[str]) -> pd.DataFrame:
     """Return the columns of any kind that a fitted model was trained on, in its order."""
     here = refuse_missing(table, names)
     return pd.DataFrame({name: cells(here[name]) for name in names})
+
+
+def as_stored(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return columns to fit with whole numbers as such, which draws from the model then are."""
+    dtypes = {column.name: column.whole_dtype for column in table.columns}
+    return frame.astype({name: dtypes[name] for name in frame.columns if dtypes[name]})
 
 
 def is_carried(series: pd.Series) -> bool:
@@ -116,6 +123,16 @@ def notes(table: Table, frame: pd.DataFrame) -> list[str]:
             f"{listed(counted)} looks like row numbers; leave it out with `--skip {counted[0]}`."
         )
     return lines
+
+
+def notes_on_codes(table: Table, skip: Iterable[str] = ()) -> list[str]:
+    """Say which columns of digits are text, and how to make numbers of them."""
+    return [
+        f"`{column.name}` is text, because its numbers have zeros before them; if they mean "
+        f"nothing, say `--type {column.name}=numeric`."
+        for column in table.columns
+        if column.padded and column.name not in set(skip)
+    ]
 
 
 def odd(columns: Iterable[Column]) -> str:

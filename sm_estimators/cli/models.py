@@ -14,15 +14,18 @@ import joblib
 import pandas as pd
 
 from sm_estimators.cli.command_error import USAGE, CommandError, say
+from sm_estimators.cli.kinds import read_table_as
 from sm_estimators.cli.modelled import (
+    as_stored,
     modelled,
     modelled_by,
     notes,
+    notes_on_codes,
     whole_frame,
     whole_frame_by,
 )
 from sm_estimators.cli.outputs import Writer
-from sm_estimators.cli.tables import Table, read_table
+from sm_estimators.cli.tables import Table
 
 FORMAT = "sm_estimators model 1"
 
@@ -56,7 +59,11 @@ class Choices:
 
 
 def check_choices(
-    choices: Choices, load_model: Path | None, save_model: Path | None = None
+    choices: Choices,
+    load_model: Path | None,
+    save_model: Path | None = None,
+    *,
+    types: list[str] | None,
 ) -> None:
     """Refuse options for a fit that will not happen, and a model file that is not there."""
     if load_model is None:
@@ -65,8 +72,9 @@ def check_choices(
         raise CommandError(
             "--save-model keeps a fit, but --load-model makes none; drop one.", USAGE
         )
-    if choices.given():
-        options = spelled(choices.given())
+    given = [*choices.given(), *(["type"] if types else [])]
+    if given:
+        options = spelled(given)
         raise CommandError(f"{options} would change a fit, but --load-model makes none.", USAGE)
     if not load_model.is_file():
         raise CommandError(f"There is no file {load_model}; check the name.", USAGE)
@@ -129,6 +137,8 @@ def modelled_part(
     whole = models_whole(model, choices)
     if model is None:
         frame = whole_frame(table, skip) if whole else modelled(table, skip)
+        for line in notes_on_codes(table, skip):
+            note(line, quiet=quiet)
     else:
         names = [str(name) for name in model.feature_names_in_]
         frame = whole_frame_by(table, names) if whole else modelled_by(table, names)
@@ -139,17 +149,19 @@ def modelled_part(
 
 def table_part(
     path: Path | None,
-    na: list[str],
+    na: list[str] | None,
+    types: list[str] | None,
     model: Any,
     choices: Choices,
     skip: list[str],
     *,
     quiet: bool,
 ) -> Any:
-    """Read a table that may be left out and return its columns to model."""
+    """Read a table that may be left out and return its columns to model, as its file has them."""
     if path is None:
         return None
-    return modelled_part(read_table(path, na), model, choices, skip, quiet=quiet)
+    table = read_table_as(path, na, types, model)
+    return as_stored(table, modelled_part(table, model, choices, skip, quiet=quiet))
 
 
 def saving_model(model: Any) -> Writer:

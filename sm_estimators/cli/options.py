@@ -29,6 +29,15 @@ SkipOption = Annotated[
     list[str] | None,
     typer.Option("--skip", metavar="COLUMN", help="A column to leave out; may be repeated."),
 ]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="COLUMN=KIND",
+        help="What a column is, numeric or nominal; may be repeated. Nominal are codes and "
+        "categories, also of digits. Digits with zeros before them are text unless called numeric.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="No notes and no progress; warnings stay.")

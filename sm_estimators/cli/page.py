@@ -31,6 +31,7 @@ def page(
     seed: opt.SeedOption = 0,
     skip: opt.SkipOption = None,
     na: opt.NaOption = None,
+    types: opt.TypeOption = None,
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
@@ -40,11 +41,11 @@ def page(
     is imputed and how far to trust that, and which columns depend on each other. Columns may be
     numbers, categories, flags and times.
     """
-    from sm_estimators.cli import mixed, models, outputs, tables
+    from sm_estimators.cli import kinds, mixed, models, outputs
 
     check_page(output)
     outputs.check_outputs({"--output": [output]}, force=force, table=table)
-    frame = mixed.mixed_frame(tables.read_table(table, na or ()), skip or [])
+    frame = mixed.mixed_frame(kinds.read_table_as(table, na, types), skip or [])
     from sm_estimators.reporting import make_report
 
     html = make_report(

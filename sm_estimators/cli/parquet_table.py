@@ -1,10 +1,12 @@
 """A Parquet file whose schema comes back as it was."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sm_estimators.cli.columns import Column, Holes
 from sm_estimators.cli.command_error import CommandError
@@ -42,8 +44,8 @@ class ParquetTable:
         parquet.write_table(self.arrow, path)
 
 
-def read_parquet_table(path: Path, holes: Holes) -> ParquetTable:
-    """Read a table and sort its columns into numbers and others."""
+def read_parquet_table(path: Path, holes: Holes, kinds: Mapping[str, str]) -> ParquetTable:
+    """Read a table and sort its columns into numbers and others, or into the kinds they have."""
     import pyarrow
     from pyarrow import parquet
 
@@ -53,24 +55,34 @@ def read_parquet_table(path: Path, holes: Holes) -> ParquetTable:
         raise CommandError(f"{path} is no Parquet file: {error}") from None
     index = (arrow.schema.pandas_metadata or {}).get("index_columns", [])
     columns = [
-        read_arrow_column(field.name, arrow.column(j), holes, field.name in index)
+        read_arrow_column(
+            field.name,
+            arrow.column(j),
+            holes,
+            "index" if field.name in index else kinds.get(field.name),
+        )
         for j, field in enumerate(arrow.schema)
     ]
     return ParquetTable(path, arrow, columns)
 
 
-def read_arrow_column(name: str, chunks: Any, holes: Holes, is_index: bool) -> Column:
+def read_arrow_column(name: str, chunks: Any, holes: Holes, declared: str | None) -> Column:
     """Read numbers with NaN in the holes, or note the type of a column that has none."""
     from pyarrow import types
 
     kind = chunks.type
-    if is_index or not (types.is_floating(kind) or types.is_integer(kind)):
-        name_of_kind = "index" if is_index else str(kind)
+    if declared == "index" or not (types.is_floating(kind) or types.is_integer(kind)):
+        known = declared == "index" or (declared == "nominal" and not types.is_nested(kind))
+        name_of_kind = declared if declared and known else str(kind)
         return Column(name, name_of_kind, chunks.null_count, other=chunks.to_pandas())
     values = chunks.cast("float64", safe=False).to_numpy(zero_copy_only=False).astype(float)
     values[np.isin(values, list(holes.numbers))] = np.nan
     n_holes = int(np.isnan(values).sum())
-    return Column(name, "empty" if n_holes == len(values) else str(kind), n_holes, values)
+    if n_holes == len(values):
+        return Column(name, "empty", n_holes, values)
+    if declared == "nominal":
+        return Column(name, declared, n_holes, other=pd.Series(values))
+    return Column(name, str(kind), n_holes, values)
 
 
 def fill_chunks(chunks: Any, column: Column, filled: np.ndarray) -> Any:
@@ -83,7 +95,7 @@ def fill_chunks(chunks: Any, column: Column, filled: np.ndarray) -> Any:
         return fill_categories(chunks, column, filled)
     if pa.types.is_floating(chunks.type) or pa.types.is_integer(chunks.type):
         dtype = np.dtype(chunks.type.to_pandas_dtype())
-        new = np.where(holes, filled, 0.0)
+        new = np.where(holes, np.asarray(filled, float), 0.0)
         if np.issubdtype(dtype, np.integer):
             limits = np.iinfo(dtype)
             new = np.clip(np.rint(new), limits.min, limits.max)

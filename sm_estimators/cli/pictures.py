@@ -28,7 +28,7 @@ def draw_samples(frame: pd.DataFrame, samples: pd.DataFrame) -> Writer:
     """Return what draws samples against the table."""
     from sm_estimators.plotting import plot_samples
 
-    return saving(lambda: plot_samples(frame, samples))
+    return saving(lambda: plot_samples(frame.astype(float), samples.astype(float)))
 
 
 def saving(make: Any) -> Writer:

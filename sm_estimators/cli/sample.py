@@ -30,6 +30,7 @@ def sample(
     load_model: opt.LoadModelOption = None,
     skip: opt.SkipOption = None,
     na: opt.NaOption = None,
+    types: opt.TypeOption = None,
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
@@ -38,10 +39,10 @@ def sample(
     Fits a model to TABLE, or takes the one in --load-model and needs no table, except for
     --plot.
     """
-    from sm_estimators.cli import models, outputs, pictures, tables
+    from sm_estimators.cli import fills, models, outputs, pictures, tables
 
     choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
-    models.check_choices(choices, load_model, save_model)
+    models.check_choices(choices, load_model, save_model, types=types)
     if table is None and (load_model is None or plot):
         raise CommandError(
             "Name a TABLE to fit and to draw, or give --load-model without --plot.", USAGE
@@ -50,10 +51,11 @@ def sample(
     wanted = {"--output": [output], "--plot": [plot], "--save-model": [save_model]}
     outputs.check_outputs(wanted, force=force, table=table)
     model = models.load_model(load_model)
-    frame = models.table_part(table, na or [], model, choices, skip or [], quiet=quiet)
+    frame = models.table_part(table, na, types, model, choices, skip or [], quiet=quiet)
     if model is None:
         model = models.fit(frame, choices, seed=seed, quiet=quiet)
     drawn = models.samples(model, n_samples, seed=seed)
+    fills.refuse_holes(drawn)
     writers: dict[Path, outputs.Writer] = {output: lambda path: tables.write_frame(drawn, path)}
     if plot:
         numbers = list(frame.select_dtypes("number"))

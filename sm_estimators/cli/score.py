@@ -35,6 +35,7 @@ def score(
     load_model: opt.LoadModelOption = None,
     skip: opt.SkipOption = None,
     na: opt.NaOption = None,
+    types: opt.TypeOption = None,
     force: opt.ForceOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
@@ -45,15 +46,15 @@ def score(
     fit to the others. --output writes the log-density of every row, up to one constant for
     densities that are not normalised: low ones are outliers.
     """
-    from sm_estimators.cli import models, outputs, scoring, tables
+    from sm_estimators.cli import kinds, models, outputs, scoring, tables
 
     choices = models.Choices(engine, density, objective, missing, mechanism, ridge, max_iter)
-    models.check_choices(choices, load_model)
+    models.check_choices(choices, load_model, types=types)
     if output:
         tables.suffix(output, "--output")
     outputs.check_outputs({"--output": [output]}, force=force, table=table)
-    read = tables.read_table(table, na or ())
     model = models.load_model(load_model)
+    read = kinds.read_table_as(table, na, types, model)
     frame = models.modelled_part(read, model, choices, skip or [], quiet=quiet)
     held = scoring.held_out_rows(len(frame), held_out, seed=seed, all_rows=model is not None)
     if model is None:

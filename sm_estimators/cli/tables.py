@@ -1,7 +1,7 @@
 """Tables on disk: reading by suffix, and refusing what no command can work with."""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,11 @@ def refuse_without_pyarrow(kind: str) -> None:
         )
 
 
-def read_table(path: Path, na: Iterable[str] = ()) -> Table:
-    """Read a table and refuse what no command can work with."""
+def read_table(path: Path, na: Iterable[str] = (), kinds: Mapping[str, str] | None = None) -> Table:
+    """Read a table and refuse what no command can work with.
+
+    ``kinds`` calls columns numeric or nominal; the others are what their cells look like.
+    """
     kind = suffix(path)
     if not path.is_file():
         raise CommandError(f"There is no file {path}; check the name.", USAGE)
@@ -44,9 +47,10 @@ def read_table(path: Path, na: Iterable[str] = ()) -> Table:
         raise CommandError(f"{path} is empty: a table starts with a line of column names.")
     holes = Holes(tuple(na))
     separator = SEPARATORS.get(kind)
-    table = (
-        read_text_table(path, separator, holes) if separator else read_parquet_table(path, holes)
-    )
+    if separator:
+        table = read_text_table(path, separator, holes, kinds or {})
+    else:
+        table = read_parquet_table(path, holes, kinds or {})
     check(table)
     return table
 

@@ -6,7 +6,7 @@ ending of each row. Writing joins them again, so a cell nobody filled comes back
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,8 +55,10 @@ class TextTable:
         path.write_bytes(gzip.compress(data, mtime=0) if path.name.endswith(".gz") else data)
 
 
-def read_text_table(path: Path, separator: str, holes: Holes) -> TextTable:
-    """Read a table and sort its columns into numbers and text."""
+def read_text_table(
+    path: Path, separator: str, holes: Holes, kinds: Mapping[str, str]
+) -> TextTable:
+    """Read a table and sort its columns into numbers and text, or into the kinds they have."""
     text = decoded(path)
     prefix = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
     lines, endings = split(text[len(prefix) :], separator)
@@ -66,7 +68,7 @@ def read_text_table(path: Path, separator: str, holes: Holes) -> TextTable:
     refuse_other_separators(path, names)
     rows = data_rows(path, lines)
     columns = [
-        read_column(name, (unquoted(lines[i][j]) for i in rows), holes)
+        read_column(name, (unquoted(lines[i][j]) for i in rows), holes, kinds.get(name))
         for j, name in enumerate(names)
     ]
     return TextTable(path, separator, prefix, lines, endings, rows, columns)
