@@ -14,6 +14,7 @@ from sm_estimators.judging.hiding import hide_cells
 from sm_estimators.judging.i_score import project
 from sm_estimators.judging.row_means import row_mean
 from sm_estimators.judging.scoring_rules import brier, covered, crps, hit, squared_error
+from sm_estimators.judging.table import read_table
 from sm_estimators.plotting.comparison import plot_comparison
 
 COVARIANCE = pd.DataFrame(
@@ -314,6 +315,24 @@ def test_categories_are_judged_by_hits_and_brier_score():
     i_score = energy_i_score(HotDeck(), X, random_state=0)
     assert set(i_score.by_column.index) == {"count", "kind", "town", "flag"}
     assert i_score.by_column.loc["kind", "predictors"] == ["x"]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", "Int64", "float32"])
+def test_means_of_whole_numbers_are_scored_as_they_are(dtype):
+    whole = np.arange(60) % 10 < 9
+    X = pd.DataFrame({"x": np.arange(60.0), "y": pd.Series(whole).astype(float)})
+    expected = masked_cell_scores(SimpleImputer(), X, columns=["y"], random_state=0)
+    found = masked_cell_scores(
+        SimpleImputer(), X.astype({"y": dtype}), columns=["y"], random_state=0
+    )
+    pd.testing.assert_frame_equal(found.cells, expected.cells)
+
+
+@pytest.mark.parametrize("value", [0.3, np.nan])
+def test_numbers_that_are_no_flags_are_not_made_flags(value):
+    X = pd.DataFrame({"x": np.arange(30.0), "y": np.ones(30, dtype=bool)})
+    read = read_table(X).read_back(X.assign(y=np.append(value, np.ones(29))))
+    np.testing.assert_array_equal(read["y"], [value, *np.ones(29)])
 
 
 @pytest.mark.parametrize("dtype", [bool, int, "category", str])

@@ -37,7 +37,7 @@ class Table:
         return frame.to_numpy() if self.is_array else frame
 
     def read_back(self, completed: Any) -> pd.DataFrame:
-        """Return what an imputer made of the table, with its labels and dtypes."""
+        """Return what an imputer made of the table, with its labels, and dtypes that hold it."""
         if np.shape(completed) != self.frame.shape:
             raise ValueError(
                 f"The imputer returned a table of shape {np.shape(completed)} for one of shape "
@@ -104,11 +104,24 @@ def empty(frame: pd.DataFrame, hide: np.ndarray) -> pd.DataFrame:
 
 
 def in_dtype(column: Any, dtype: Any) -> Any:
-    """Return a column in a dtype where it fits: arrays of objects lose it."""
+    """Return a column in a dtype where it fits: arrays of objects lose it.
+
+    It does not fit where numbers would change: a mean of whole numbers is seldom one.
+    """
     try:
-        return column.array.astype(dtype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            fitted = column.array.astype(dtype)
+        if not pd.api.types.is_numeric_dtype(dtype) or same_numbers(pd.Series(fitted), column):
+            return fitted
     except (TypeError, ValueError):
-        return column.infer_objects().array
+        pass
+    return column.infer_objects().array
+
+
+def same_numbers(one: Any, other: Any) -> bool:
+    """Whether two columns hold the same numbers and holes."""
+    a, b = (x.to_numpy(dtype=float, na_value=np.nan) for x in (one, other))
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def column_positions(table: Table, columns: Sequence[Any] | None) -> np.ndarray:
