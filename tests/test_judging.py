@@ -118,7 +118,7 @@ def test_scores_do_not_depend_on_the_number_of_draws(n_draws):
 
 
 @pytest.mark.parametrize("n_draws", [2, 5, 19, 20, 50])
-@pytest.mark.parametrize("level", [0.5, 0.9])
+@pytest.mark.parametrize("level", [0.02, 0.1, 0.5, 0.9])
 def test_intervals_of_true_draws_cover_at_their_level(n_draws, level):
     rng = np.random.default_rng(0)
     found = covered(rng.normal(size=(n_draws, 20_000)), rng.normal(size=20_000), level)

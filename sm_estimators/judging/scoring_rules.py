@@ -57,17 +57,19 @@ def squared_error(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def covered(draws: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:
     """Return whether the truth lies in the central interval of the draws, or how nearly.
 
-    If truth and draws come from the same distribution, the truth lies between the r-th smallest
-    and the r-th largest of K draws with probability 1 - 2r/(K + 1), exactly. ``level`` mostly asks
-    for an r that is no whole number; the answers for the two next to it are then weighted so that
-    the expected value is ``level``. The interval of r = 0 is everything. NaN for one draw.
+    If truth and draws come from the same continuous distribution, the truth lies between the r-th
+    smallest and the r-th largest of K draws with probability 1 - 2r/(K + 1), exactly. ``level``
+    mostly asks for an r that is no whole number; the answers for the two next to it are then
+    weighted so that the expected value is ``level``. The interval of r = 0 is everything, that of
+    r = (K + 1)/2, whole or not, nothing. NaN for one draw.
     """
     n = len(draws)
     if n == 1:
         return np.full(truth.shape, np.nan)
     rank = (1 - level) * (n + 1) / 2
-    whole = int(rank)
-    part, ordered = rank - whole, np.sort(draws, axis=0)
+    whole = min(int(rank), n // 2)
+    step = min(1.0, (n + 1) / 2 - whole)  # to the next rank, or to that of nothing
+    part, ordered = (rank - whole) / step, np.sort(draws, axis=0)
     return (1 - part) * _within(ordered, truth, whole) + part * _within(ordered, truth, whole + 1)
 
 
