@@ -284,7 +284,7 @@ def test_predictors_were_seen_wherever_the_column_was():
     assert list(asked.predictors) == [2]
     assert list(asked.test) == [0, 1, 3]
     assert list(asked.train) == [4]
-    assert asked.weight == pytest.approx(4 * 1 / 25)
+    assert asked.weight == pytest.approx(3 * 1 / 25)  # the row that left is judged nowhere
 
 
 def test_chance_of_the_completed_table_is_in_the_standard_error():

@@ -84,11 +84,12 @@ def energy_i_score(
     4. The energy score S_j: the distance of the draws x̃_k from x, averaged over k and L_j, minus
        half of their distance from each other, averaged over pairs.
 
-    The score is Σ_j w_j S_j / Σ_j w_j with w_j = n_j (n - n_j) / n², n_j the rows of L_j; the lower
-    the better. In expectation the true conditional distribution has the lowest one, under the
-    assumption above. The rank of imputers is what it is for; its size means little. With few holes
-    it depends much on what chance put into them, and more so where j is missing for other values of
-    its predictors than it was seen with; ``standard_error`` knows that part from ``n_repeats``.
+    The score is Σ_j w_j S_j / Σ_j w_j with w_j = n_j m_j / n², n_j the rows of L_j, in which j is
+    judged, and m_j those in which j was not seen, from which it is learned; the lower the better.
+    In expectation the true conditional distribution has the lowest one, under the assumption above.
+    The rank of imputers is what it is for; its size means little. With few holes it depends much on
+    what chance put into them, and more so where j is missing for other values of its predictors
+    than it was seen with; ``standard_error`` knows that part from ``n_repeats``.
 
     It differs from the authors' R package (Iscores, before that miceDRF) in these points.
     Averages over pairs k ≠ l make the score unbiased for any N, where the package averages over all
@@ -96,8 +97,8 @@ def energy_i_score(
     values by default, so that a column does not count more for its units. Categories have distance
     1 from one another, where the package has √2 between indicators. An imputer with ``impute`` is
     fitted once per column and then draws N times; the package fits N times. Rows that leave L_j for
-    want of the predictor do not become training rows. The paper orients its score the other way
-    round.
+    want of the predictor do not become training rows, and do not count in w_j. The paper orients
+    its score the other way round.
 
     Parameters
     ----------
@@ -185,14 +186,13 @@ def find_projections(table: Table, min_holes: int) -> list[Projection]:
 def project(seen: np.ndarray, j: int) -> Projection:
     """Find the predictors of a column and the rows in which it is judged."""
     n, others = len(seen), np.delete(np.arange(seen.shape[1]), j)
-    test = np.flatnonzero(seen[:, j])
-    weight = len(test) * (n - len(test)) / n**2
+    test, train = np.flatnonzero(seen[:, j]), np.flatnonzero(~seen[:, j])
     predictors = others[seen[np.ix_(test, others)].all(axis=0)]
     if not len(predictors) and len(others):
         best = others[seen[np.ix_(test, others)].sum(axis=0).argmax()]
         test = test[seen[test, best]]
         predictors = others[seen[np.ix_(test, others)].all(axis=0)]
-    return Projection(j, predictors, test, np.flatnonzero(~seen[:, j]), weight)
+    return Projection(j, predictors, test, train, len(test) * len(train) / n**2)
 
 
 def score_projections(
