@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
@@ -348,6 +349,40 @@ def test_most_frequent_values_of_a_mixed_table():
     X = X.where(X.notna(), np.nan)
     scores = masked_cell_scores(SimpleImputer(strategy="most_frequent"), X, random_state=0)
     assert 0.5 < scores.by_column.loc["flag", "accuracy"] < 0.9
+
+
+# --- chance --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refits", [True, False])
+def test_every_fit_and_every_draw_has_a_seed_of_its_own(refits):
+    seeds = []
+
+    class Recorder(BaseEstimator):
+        def __init__(self, *, sample_posterior=refits, random_state=None):
+            self.sample_posterior, self.random_state = sample_posterior, random_state
+
+        def fit(self, X):
+            seeds.append(self.random_state)
+            return self
+
+        def transform(self, X):
+            return X.fillna(0.0)
+
+    class Drawing(Recorder):
+        def impute(self, X, n_imputations=1, *, random_state=None):
+            seeds.append(random_state)
+            return [X.fillna(0.0)] * n_imputations
+
+    imputer = Recorder() if refits else Drawing()
+    evaluate([imputer], table(80), n_repeats=2, n_imputations=3, random_state=0)
+    # Two repeats of: masked cells; the completed table, and two columns of it.
+    assert len(seeds) == (2 * (3 + 1 + 2 * 3) if refits else 2 * 2 * (1 + 1 + 2))
+    assert len(set(seeds)) == len(seeds)
+    assert None not in seeds
+    again, seeds[:] = list(seeds), []
+    evaluate([imputer], table(80), n_repeats=2, n_imputations=3, random_state=0)
+    assert seeds == again
 
 
 # --- comparisons ---------------------------------------------------------------------------------

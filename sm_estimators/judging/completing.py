@@ -7,19 +7,31 @@ its documentation wants it. Any other with ``fit`` and ``transform``: asked once
 
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+LARGEST_SEED = 2**31 - 1
 
 
 def complete(imputer: Any, X: Any, *, n_imputations: int, seed: int) -> list[Any]:
-    """Fit a copy of an imputer and return completed tables; a single one where it does not draw."""
+    """Fit a copy of an imputer and return completed tables; a single one where it does not draw.
+
+    Every fit, and the draws of one fit together, have a seed of their own, which follows from
+    ``seed``.
+    """
+    first, *others = fresh_seeds(1 + n_imputations, check_random_state(seed))
     if hasattr(imputer, "impute"):
-        fitted = seeded(imputer, seed).fit(X)
-        return list(fitted.impute(X, n_imputations, random_state=seed))
+        fitted = seeded(imputer, first).fit(X)
+        return list(fitted.impute(X, n_imputations, random_state=others[0]))
     if draws(imputer):
-        return [
-            transformed(seeded(imputer, seed + k, always=True), X) for k in range(n_imputations)
-        ]
-    return [transformed(seeded(imputer, seed), X)]
+        return [transformed(seeded(imputer, other, always=True), X) for other in others]
+    return [transformed(seeded(imputer, first), X)]
+
+
+def fresh_seeds(n: int, random: np.random.RandomState) -> list[int]:
+    """Draw seeds."""
+    return [int(seed) for seed in random.randint(LARGEST_SEED, size=n)]
 
 
 def draws(imputer: Any) -> bool:

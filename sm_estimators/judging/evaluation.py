@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from sm_estimators.judging.comparison import ImputerComparison, compare
-from sm_estimators.judging.completing import refuse_no_imputer
+from sm_estimators.judging.completing import fresh_seeds, refuse_no_imputer
 from sm_estimators.judging.i_score import (
     EnergyIScore,
     Projection,
@@ -19,7 +19,6 @@ from sm_estimators.judging.masked_cells import (
     MaskedCellScores,
     check_counts,
     check_level,
-    fresh_seeds,
     plan,
     score_masks,
 )

@@ -8,8 +8,8 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from sm_estimators.judging.cells import codes, numbers
-from sm_estimators.judging.completing import complete, draws, refuse_no_imputer
-from sm_estimators.judging.masked_cells import check_counts, fresh_seeds
+from sm_estimators.judging.completing import complete, draws, fresh_seeds, refuse_no_imputer
+from sm_estimators.judging.masked_cells import check_counts
 from sm_estimators.judging.row_means import RowMean, average, row_mean
 from sm_estimators.judging.saying_once import saying_once
 from sm_estimators.judging.scoring_rules import brier, crps
@@ -207,11 +207,12 @@ def score_projections(
     """Judge an imputer by chosen columns."""
     parts = []
     for repeat, seed in enumerate(seeds if draws(imputer) else seeds[:1]):
-        whole = complete(imputer, table.given(table.frame), n_imputations=1, seed=seed)[0]
+        first, *others = fresh_seeds(1 + len(projections), check_random_state(seed))
+        whole = complete(imputer, table.given(table.frame), n_imputations=1, seed=first)[0]
         completed = table.read_back(whole)
-        for asked in projections:
+        for asked, other in zip(projections, others, strict=True):
             cells = score_projection(
-                imputer, table, completed, asked, n_imputations=n_imputations, seed=seed
+                imputer, table, completed, asked, n_imputations=n_imputations, seed=other
             )
             parts.append(cells.assign(repeat=repeat))
     return gather(pd.concat(parts, ignore_index=True), table, projections, standardise)

@@ -10,13 +10,11 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from sm_estimators.judging.cells import score_column, summarise, summarise_columns
-from sm_estimators.judging.completing import complete, refuse_no_imputer
+from sm_estimators.judging.completing import complete, fresh_seeds, refuse_no_imputer
 from sm_estimators.judging.hiding import hide_cells
 from sm_estimators.judging.row_means import RowMean
 from sm_estimators.judging.saying_once import saying_once
 from sm_estimators.judging.table import Table, column_positions, read_table
-
-LARGEST_SEED = 2**31 - 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +143,12 @@ def plan(
     if not 0 < rate < 1:
         raise ValueError(f"`rate` must lie between 0 and 1, but is {rate}; try 0.1.")
     positions = column_positions(table, columns)
-    seeds = fresh_seeds(n_repeats, random)
-    masks = [hide_cells(table.seen, positions, rate, np.random.default_rng(seed)) for seed in seeds]
-    return masks, seeds
-
-
-def fresh_seeds(n: int, random: np.random.RandomState) -> list[int]:
-    """Return seeds that leave room for one more per draw."""
-    return [int(seed) for seed in random.randint(LARGEST_SEED, size=n)]
+    seeds = fresh_seeds(2 * n_repeats, random)
+    masks = [
+        hide_cells(table.seen, positions, rate, np.random.default_rng(seed))
+        for seed in seeds[:n_repeats]
+    ]
+    return masks, seeds[n_repeats:]
 
 
 def check_counts(**counts: Any) -> None:
