@@ -132,6 +132,13 @@ def test_analyses_that_agree_say_what_one_says():
     assert np.isinf(pool([1.0, 1.0], [0.1, 0.1]).df).all()
 
 
+def test_estimates_with_no_variance_of_their_own_have_the_degrees_of_freedom_of_their_spread():
+    pooled = pool([1.0, 1.1, 1.2], [0.0, 0.0, 0.0], df_complete=10)
+    assert pooled.df == 2
+    half = stats.t(2).ppf(0.975) * np.sqrt((1 + 1 / 3) * 0.01)
+    np.testing.assert_allclose(pooled.confidence_intervals(), [[1.1 - half, 1.1 + half]])
+
+
 def test_estimates_that_never_vary_are_no_warning():
     pooled = pool([[0.0, 1.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]])
     assert pooled.standard_error[0] == 0
@@ -177,6 +184,18 @@ def test_wald_test_by_hand_and_without_holes():
     same = pool(np.tile(Q[0], (3, 1)), np.tile(U, (3, 1, 1))).wald_test(["x0", "x1"])
     expected = Q[0, :2] @ np.linalg.inv(W) @ Q[0, :2]
     assert same.p_value == pytest.approx(stats.chi2(2).sf(expected))
+
+
+def test_the_wald_test_of_analyses_that_agree_has_their_degrees_of_freedom():
+    U = np.tile(0.01 * np.eye(2), (20, 1, 1))
+    same = pool(np.tile([0.1, 0.7], (20, 1)), U, df_complete=5)  # whose mean is rounded
+    np.testing.assert_array_equal(same.between_covariance, np.zeros((2, 2)))
+    statistic = (0.1**2 + 0.7**2) / 0.01 / 2
+    np.testing.assert_allclose(
+        same.wald_test(), (statistic, 2, 5, stats.f(2, 5).sf(statistic)), rtol=1e-9
+    )
+    half = pool(np.column_stack([np.tile(0.1, 20), np.arange(20)]), U)
+    np.testing.assert_allclose(half.between_covariance, np.diag([0, 35]))
 
 
 def test_results_bring_names_covariances_and_degrees_of_freedom():

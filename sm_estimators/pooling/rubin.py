@@ -29,6 +29,7 @@ def pool(
     and (Q̄ - Q)/√T has a t distribution with ν degrees of freedom, about. ν_c is ``df_complete``.
     With ν_c = ∞, ν is Rubin's (m - 1)(1 + 1/r)². Where all analyses agree exactly, nothing was
     missing: ν = ν_c and γ = 0, without the factor (ν_c + 1)/(ν_c + 3) of the limit of small B.
+    Where Ū = 0, T is B alone, which has ν = m - 1, whatever ν_c is; the formula would have 0.
 
     It supposes that the analysis is valid on a complete table, and that the imputations are draws
     that also know how uncertain their own model is. :func:`fit_pooled` sees to that.
@@ -100,8 +101,15 @@ def pool_analyses(analyses: Analyses) -> PooledEstimates:
         names=analyses.names,
         df_complete=analyses.df_complete,
         within_covariance=analyses.covariances.mean(axis=0) if full else None,
-        between_covariance=np.cov(Q, rowvar=False).reshape(2 * Q.shape[1:]) if full else None,
+        between_covariance=between_covariance(Q) if full else None,
     )
+
+
+def between_covariance(Q: np.ndarray) -> np.ndarray:
+    """Return the covariance of m estimates, (k, k); exactly 0 for those that all agree."""
+    varies = (Q[0] != Q).any(axis=0)
+    covariance = np.cov(Q, rowvar=False).reshape(2 * Q.shape[1:])
+    return np.where(np.outer(varies, varies), covariance, 0.0)  # not the rounding of a mean
 
 
 def degrees_of_freedom(share: np.ndarray, m: int, df_complete: np.ndarray) -> np.ndarray:
@@ -109,7 +117,8 @@ def degrees_of_freedom(share: np.ndarray, m: int, df_complete: np.ndarray) -> np
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse_old = share**2 / (m - 1)
         shrunk = (1 + 1 / df_complete) / (1 + 3 / df_complete)  # (ν_c + 1)/(ν_c + 3), at ∞ too
-        inverse_seen = np.where(np.isinf(df_complete), 0, 1 / ((1 - share) * shrunk * df_complete))
+        inverse_seen = 1 / ((1 - share) * shrunk * df_complete)
+        inverse_seen = np.where(np.isinf(df_complete) | (share == 1), 0, inverse_seen)
         return np.where(share == 0, df_complete, 1 / (inverse_old + inverse_seen))
 
 
