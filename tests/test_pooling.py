@@ -84,6 +84,13 @@ class HotDeck:
         return tables
 
 
+class WeightedDeck(HotDeck):
+    """Fill every hole from the seen rows of its column, as often as their weights say."""
+
+    def fit(self, X, sample_weight):
+        return super().fit(X.loc[X.index.repeat(sample_weight)])
+
+
 # --- the rules -----------------------------------------------------------------------------------
 
 
@@ -382,6 +389,20 @@ def test_completed_tables_are_taken_as_they_are():
     np.testing.assert_allclose(apart.estimators_[0].coef_, expected[0][1:])
     with pytest.raises(ValueError, match="no imputer"):
         fit.predict(table[["a", "b"]])
+
+
+@pytest.mark.parametrize("deck", [HotDeck, WeightedDeck])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_resample_shows_something_of_every_column(deck, seed):
+    table = frame(150).assign(c=np.nan, d=np.nan)
+    table.loc[:2, ["c", "d"]] = [[1.0, 4.0], [2.0, np.nan], [3.0, np.nan]]
+    fit = fit_pooled(
+        LinearRegression(), table, "y", imputer=deck(), variance=None, random_state=seed
+    )
+    shown = [set(i.columns_["c"]) for i in fit.imputers_]
+    assert all(shown)
+    assert len(set(map(frozenset, shown))) > 1
+    assert all(set(i.columns_["d"]) == {4.0} for i in fit.imputers_)
 
 
 def test_the_bootstrap_agrees_with_theory():

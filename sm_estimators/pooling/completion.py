@@ -76,18 +76,32 @@ def draw_tables(
         return [fitted] * n_imputations, list(tables)
     imputers, tables = [], []
     told = take(table, np.flatnonzero(~np.asarray(pd.isna(table)).all(axis=1)))  # not empty
+    seen = ~np.asarray(pd.isna(told))
     for _ in range(n_imputations):
-        rows = random.choice(len(told), size=len(told))
+        rows = resample(random, seen)
         imputers.append(fit_resampled(fresh(imputer), told, rows))
         tables.append(imputers[-1].impute(table, 1, random_state=random.randint(LARGEST_SEED))[0])
     return imputers, tables
+
+
+def resample(random: np.random.RandomState, seen: np.ndarray) -> np.ndarray:
+    """Draw rows with replacement, and one more for a column of which they would show nothing.
+
+    So a column is learned from one row where the draw has none of its few; nothing else of the
+    draw changes.
+    """
+    rows = random.choice(len(seen), size=len(seen))
+    for column in seen[:, seen.any(axis=0)].T:
+        if not column[rows].any():
+            rows = np.append(rows, random.choice(np.flatnonzero(column)))
+    return rows
 
 
 def fit_resampled(imputer: Any, table: Any, rows: np.ndarray) -> Any:
     """Fit an imputer to drawn rows, as weights of the table where it knows them.
 
     A row that stands in a table twice is known by its twin, and what is learned from such rows is
-    judged too well. With weights, too, levels that were not drawn are known.
+    judged too well. With weights, too, levels that were not drawn are known, though not drawn.
     """
     if has_fit_parameter(imputer, "sample_weight"):
         return imputer.fit(table, sample_weight=np.bincount(rows, minlength=len(table)))

@@ -46,7 +46,8 @@ def fit_pooled(
     Honaker and King 2010), which comes to about the same as drawing its parameters from their
     posterior. How often a row was drawn is its ``sample_weight`` where the imputer's ``fit`` takes
     weights; to other imputers a drawn row is given as often as it was drawn. Weights leave no
-    copies of a row, by which one that is hidden could be known, and no level without a row.
+    copies of a row, by which one that is hidden could be known, and tell the imputer of levels that
+    were not drawn. Where no drawn row has a value of some column, one more row that has is drawn.
 
     Parameters
     ----------
