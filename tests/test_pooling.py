@@ -405,6 +405,25 @@ def test_a_resample_shows_something_of_every_column(deck, seed):
     assert all(set(i.columns_["d"]) == {4.0} for i in fit.imputers_)
 
 
+def test_the_columns_of_the_fit_are_taken_in_its_order():
+    table = frame(60)
+    fit = fit_pooled(
+        LinearRegression(),
+        table,
+        "y",
+        imputer=ScoreMatchingImputer(engine="gaussian"),
+        n_imputations=2,
+        random_state=0,
+    )
+    whole = table[["a", "b"]].dropna()
+    expected = fit.predict(whole)
+    np.testing.assert_allclose(fit.predict(table.loc[whole.index, ["y", "b", "a"]]), expected)
+    apart = fit_pooled(LinearRegression(), whole, expected, n_imputations=2)
+    np.testing.assert_allclose(apart.predict(whole[["b", "a"]]), expected)
+    with pytest.raises(ValueError, match="columns of the fit"):
+        fit.predict(whole[["a"]])
+
+
 def test_the_bootstrap_agrees_with_theory():
     X, y = regression(300)
     pooled = {

@@ -15,8 +15,8 @@ import pandas as pd
 class AbstractOutcome(ABC):
     """Where the outcome stands in the table of the imputer.
 
-    ``join`` makes that table of X and y, ``split`` parts a completed one again, and ``blank`` makes
-    one of new rows, in which the outcome was not seen.
+    ``join`` makes that table of X and y, and ``split`` parts a completed one again. Of new rows,
+    ``predictors`` takes the columns of the fit, and ``blank`` adds an outcome that was not seen.
     """
 
     apart = False
@@ -31,8 +31,12 @@ class AbstractOutcome(ABC):
         """Return X and y."""
 
     @abstractmethod
+    def predictors(self, X: Any) -> Any:
+        """Return the predictors of new rows."""
+
+    @abstractmethod
     def blank(self, X: Any) -> Any:
-        """Return the table of new rows."""
+        """Return the table of new rows, of which X has the predictors."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class NoOutcome(AbstractOutcome):
     def split(self, table: Any) -> tuple[Any, Any]:
         """Return the table and no outcome."""
         return table, None
+
+    def predictors(self, X: Any) -> Any:
+        """Return X."""
+        return X
 
     def blank(self, X: Any) -> Any:
         """Return X."""
@@ -68,9 +76,13 @@ class NamedOutcome(AbstractOutcome):
         """Return the other columns, and this one."""
         return table.drop(columns=self.name), table[self.name]
 
+    def predictors(self, X: Any) -> Any:
+        """Return the other columns."""
+        return select(X, self.columns.drop(self.name))
+
     def blank(self, X: Any) -> Any:
-        """Return the columns of the fit, this one empty."""
-        rows = select(X, self.columns.drop(self.name))
+        """Return X with this column, empty."""
+        rows = X.copy()
         empty = pd.Series(np.nan, index=rows.index).astype(self.dtype)
         rows.insert(list(self.columns).index(self.name), self.name, empty)
         return rows
@@ -92,9 +104,13 @@ class FrameOutcome(AbstractOutcome):
         """Return the columns of X, and the last one."""
         return table[list(self.columns)], table[self.name].to_numpy()
 
+    def predictors(self, X: Any) -> Any:
+        """Return the columns of the fit."""
+        return select(X, self.columns)
+
     def blank(self, X: Any) -> Any:
-        """Return the columns of the fit with an empty one after them."""
-        return self.join(select(X, self.columns), np.nan)
+        """Return X with an empty column after it."""
+        return self.join(X, np.nan)
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,10 @@ class ArrayOutcome(AbstractOutcome):
     def split(self, table: Any) -> tuple[Any, Any]:
         """Return the first columns, and the last."""
         return table[:, :-1], table[:, -1]
+
+    def predictors(self, X: Any) -> Any:
+        """Return X."""
+        return X
 
     def blank(self, X: Any) -> Any:
         """Return X with an empty column after it."""
@@ -149,7 +169,7 @@ def select(new: Any, columns: pd.Index) -> pd.DataFrame:
         raise ValueError(
             f"`X` must be a DataFrame with the columns of the fit, {list(columns)}, but {given}."
         )
-    return new.loc[:, list(columns)].copy()
+    return new.loc[:, list(columns)]
 
 
 def dtype_with_holes(dtype: Any) -> Any:

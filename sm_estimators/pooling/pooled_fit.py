@@ -52,7 +52,8 @@ class PooledFit:
         Parameters
         ----------
         X : DataFrame or array of shape (n, d)
-            Predictors. Where they have holes, each fit sees a completion by its own imputer.
+            Predictors; of a DataFrame, the columns of the fit are taken, by name. Where they have
+            holes, each fit sees a completion by its own imputer.
         random_state : int, RandomState instance or None, default=0
             Of completions.
 
@@ -64,7 +65,7 @@ class PooledFit:
         Raises
         ------
         ValueError
-            For holes when there is no imputer.
+            For holes when there is no imputer, and without the columns of the fit.
         TypeError
             For fits that do not predict.
         """
@@ -115,6 +116,7 @@ class PooledFit:
 
     def _completions(self, X: Any, random_state: Any) -> list[Any]:
         """Return X without holes, once for each fit."""
+        X = self.outcome.predictors(X)
         n_holes = count_holes(X)
         if not n_holes:
             return [X] * len(self.estimators_)
