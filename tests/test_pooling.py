@@ -240,7 +240,7 @@ def test_means_and_correlations_of_a_complete_table():
     np.testing.assert_allclose(means.estimate[:2], X.mean(axis=0))
     lower, upper = stats.ttest_1samp(y, 0).confidence_interval(0.95)
     np.testing.assert_allclose(means.confidence_intervals()[2], [lower, upper])
-    r = pool_tables([table, table], correlation_statistic([("a", "y")]))
+    r = pool_tables([table, table], correlation_statistic([["a", "y"]]))
     expected = stats.pearsonr(X[:, 0], y)
     shown = r.to_frame(transform=np.tanh).loc["a, y"]
     assert shown["estimate"] == pytest.approx(expected.statistic)

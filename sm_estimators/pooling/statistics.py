@@ -1,7 +1,7 @@
 """Statistics of completed tables, pooled."""
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +98,7 @@ def mean_statistic(columns: Sequence[Any] | None = None) -> Callable[[Any], Stat
 
 
 def correlation_statistic(
-    pairs: Sequence[tuple[Any, Any]] | None = None,
+    pairs: Sequence[Sequence[Any]] | None = None,
 ) -> Callable[[Any], Statistic]:
     """Make the statistic of correlations on Fisher's scale, z = artanh r, with variance 1/(n - 3).
 
@@ -135,7 +135,8 @@ def correlation_statistic(
     """
 
     def statistic(table: Any) -> Statistic:
-        numbers = _numbers(table, None if pairs is None else list(dict.fromkeys(sum(pairs, ()))))
+        asked = None if pairs is None else list(dict.fromkeys(chain.from_iterable(pairs)))
+        numbers = _numbers(table, asked)
         chosen = list(combinations(numbers.columns, 2)) if pairs is None else pairs
         z = pd.Series({f"{a}, {b}": _fisher_z(numbers, a, b) for a, b in chosen})
         return Statistic(z, np.full(len(z), 1 / (len(numbers) - 3)))
