@@ -424,6 +424,22 @@ def test_the_columns_of_the_fit_are_taken_in_its_order():
         fit.predict(whole[["a"]])
 
 
+def test_any_label_names_the_outcome():
+    table = frame(60)
+    labels = pd.MultiIndex.from_tuples([("x", "a"), ("x", "b"), ("z", "y")])
+    quick = {"imputer": HotDeck(), "n_imputations": 3, "random_state": 0}
+    plain = fit_pooled(LinearRegression(), table, "y", **quick)
+    for columns, y in ((labels, ("z", "y")), (pd.to_datetime(["2020", "2021", "2022"]), None)):
+        named = table.set_axis(columns, axis=1)
+        fit = fit_pooled(LinearRegression(), named, columns[2] if y is None else y, **quick)
+        np.testing.assert_allclose(fit.pooled.estimate, plain.pooled.estimate)
+        assert fit.predict(named).shape == (60,)
+    values = tuple(table["y"])
+    assert fit_pooled(LinearRegression(), table[["a", "b"]], values, **quick).outcome.apart
+    with pytest.raises(ValueError, match="`y` is 'z', which is not among"):
+        fit_pooled(LinearRegression(), table.set_axis(labels, axis=1), "z", **quick)
+
+
 def test_the_bootstrap_agrees_with_theory():
     X, y = regression(300)
     pooled = {

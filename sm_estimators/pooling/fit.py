@@ -17,6 +17,7 @@ from sm_estimators.pooling.completion import (
     fresh,
     read_completed,
 )
+from sm_estimators.pooling.outcome import is_name
 from sm_estimators.pooling.pooled_fit import PooledFit
 from sm_estimators.pooling.rubin import pool_analyses
 from sm_estimators.pooling.variances import VarianceRule, bootstrap_rule, classical_rule
@@ -174,8 +175,11 @@ def _refuse_number_classes(estimator: Any, X: Any, y: Any) -> None:
     """Raise `ValueError` for classes with holes that would be imputed as numbers."""
     if y is None or _is_function(estimator) or not is_classifier(estimator):
         return
-    classes = X[y] if np.isscalar(y) and y in getattr(X, "columns", ()) else y
-    dtype = getattr(classes, "dtype", None) if np.isscalar(y) else float
+    named = is_name(X, y)
+    if named and y not in list(getattr(X, "columns", ())):
+        return
+    classes = X[y] if named else y
+    dtype = classes.dtype if named else float
     if is_numeric_dtype(dtype) and not is_bool_dtype(dtype) and (n_holes := count_holes(classes)):
         raise ValueError(
             f"`y` has {n_holes} holes and {type(estimator).__name__} takes classes, but numbers "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_hashable
 
 
 class AbstractOutcome(ABC):
@@ -141,17 +142,31 @@ def place_outcome(X: Any, y: Any) -> AbstractOutcome:
     if y is None:
         return NoOutcome()
     if not isinstance(X, pd.DataFrame):
-        if np.isscalar(y):
+        if is_name(X, y):
             raise ValueError(
                 f"`y` is the name {y!r}, but `X` is a {type(X).__name__} without column names; "
                 "pass a DataFrame, or the outcome itself as an array."
             )
         return ArrayOutcome()
-    if not np.isscalar(y):
+    if not is_name(X, y):
         return FrameOutcome(free_name(X.columns), X.columns)
-    if y not in X.columns:
+    if y not in list(X.columns):
         raise ValueError(f"`y` is {y!r}, which is not among the columns {list(X.columns)}.")
     return NamedOutcome(y, X.columns, dtype_with_holes(X[y].dtype))
+
+
+def is_name(X: Any, y: Any) -> bool:
+    """Whether ``y`` names a column: text and single numbers, and any other label that X has."""
+    if np.isscalar(y):
+        return True
+    return isinstance(X, pd.DataFrame) and is_hashable(y) and y in list(X.columns)
+
+
+def plain_flags(y: Any) -> Any:
+    """Return a whole outcome with flags as NumPy has them: scikit-learn makes others numbers."""
+    if not is_bool_dtype(getattr(y, "dtype", None)) or pd.isna(y).any():
+        return y
+    return y.astype(object).astype(bool)
 
 
 def free_name(columns: pd.Index) -> str:
