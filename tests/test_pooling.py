@@ -440,6 +440,19 @@ def test_any_label_names_the_outcome():
         fit_pooled(LinearRegression(), table.set_axis(labels, axis=1), "z", **quick)
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("dtype", ["boolean", "category"])
+def test_flags_are_predicted_as_flags(apart, dtype):
+    table = frame(60)
+    flags = pd.Series(np.arange(60) % 3 == 0, dtype="boolean").astype(dtype)
+    holed = table.assign(y=flags.mask(table.index < 6))
+    X, y = (table[["a", "b"]], flags) if apart else (holed, "y")
+    fit = fit_pooled(
+        LogisticRegression(C=np.inf), X, y, imputer=HotDeck(), n_imputations=2, random_state=0
+    )
+    assert fit.predict(table[["a", "b"]]).dtype == bool
+
+
 def test_the_bootstrap_agrees_with_theory():
     X, y = regression(300)
     pooled = {

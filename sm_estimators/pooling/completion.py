@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
-from sm_estimators.pooling.outcome import AbstractOutcome, place_outcome, read_outcome
+from sm_estimators.pooling.outcome import AbstractOutcome, place_outcome, plain_flags, read_outcome
 
 LARGEST_SEED = 2**31 - 1
 
@@ -34,7 +34,7 @@ def are_tables(X: Any) -> bool:
 def read_completed(X: Any, y: Any) -> Completion:
     """Part tables that somebody completed already."""
     outcome = place_outcome(X[0], y)
-    tables = [(t, np.asarray(y)) if outcome.apart else outcome.split(t) for t in X]
+    tables = [(t, y) if outcome.apart else outcome.split(t) for t in X]
     for position, (predictors, target) in enumerate(tables):
         n_holes = count_holes(predictors) + (0 if target is None else count_holes(target))
         if n_holes:
@@ -42,7 +42,7 @@ def read_completed(X: Any, y: Any) -> Completion:
                 f"Table {position} of `X`, or `y`, has {n_holes} holes; pass completed tables, or "
                 "one table with holes, which is then imputed together with `y`."
             )
-    return Completion(tables, [], outcome)
+    return Completion(settled(tables, outcome), [], outcome)
 
 
 def complete(
@@ -54,15 +54,44 @@ def complete(
     values = read_outcome(y, len(X)) if outcome.apart else None
     table = outcome.join(X, values)
     if not count_holes(table):
-        whole = (X, np.asarray(y)) if outcome.apart else outcome.split(table)
-        return Completion([whole] * n_imputations, [], outcome)
+        whole = (X, y) if outcome.apart else outcome.split(table)
+        return Completion(settled([whole], outcome) * n_imputations, [], outcome)
     imputers, filled = draw_tables(
         imputer, table, n_imputations=n_imputations, bootstrap=bootstrap, random_state=random_state
     )
     tables = [outcome.split(t) for t in filled]
     if values is not None and not np.isnan(values).any():
-        tables = [(predictors, np.asarray(y)) for predictors, _ in tables]  # as it came
-    return Completion(tables, imputers, outcome)
+        tables = [(predictors, y) for predictors, _ in tables]  # as it came
+    return Completion(settled(tables, outcome), imputers, outcome)
+
+
+def refuse_no_imputer(imputer: Any) -> None:
+    """Raise `TypeError` for what does not draw completed tables."""
+    if isinstance(imputer, type) or not (hasattr(imputer, "fit") and hasattr(imputer, "impute")):
+        raise TypeError(
+            f"`imputer` is a {type(imputer).__name__}, {imputer!r}; expected an object with `fit` "
+            "and `impute`, which draws completed tables, such as `ScoreMatchingImputer()`. A class "
+            "has to be called first."
+        )
+
+
+def read_rows(X: Any) -> Any:
+    """Return one table as a DataFrame or an array, or say that it is none."""
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    if X.ndim != 2 or not len(X):
+        raise ValueError(
+            f"`X` has shape {X.shape}; expected a table of shape (n, d) with rows, or a list of "
+            "completed tables."
+        )
+    return X
+
+
+def settled(tables: list[tuple[Any, Any]], outcome: AbstractOutcome) -> list[tuple[Any, Any]]:
+    """Return the tables with flags as NumPy has them, and outcomes that came apart as arrays."""
+    outcomes = [plain_flags(y) for _, y in tables]
+    if outcome.apart:
+        outcomes = [np.asarray(y) for y in outcomes]
+    return [(X, y) for (X, _), y in zip(tables, outcomes, strict=True)]
 
 
 def draw_tables(
