@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     Lasso,
     LinearRegression,
@@ -538,6 +539,7 @@ HOLES = with_holes(X)
         (lambda: pool([ordinary(X, Y)]), "holds 1 analysis"),
         (lambda: pool([]), "holds 0|shapes"),
         (lambda: pool([1.0, 2.0]), "expected results with `params`"),
+        (lambda: pool(None), "`estimates` is a NoneType; expected a sequence"),
         (lambda: pool([[1.0, 2], [1, 2]], [0.1, 0.1, 0.1]), r"shapes \(2, 2\) and \(3,\)"),
         (lambda: pool([1.0, np.nan], [0.1, 0.1]), "`estimates` contains NaN.*table 1"),
         (lambda: pool([1.0, 1.0], [0.1, -0.1]), "`variances` contains -0.1"),
@@ -547,6 +549,8 @@ HOLES = with_holes(X)
         (lambda: pool([1.0, 1.0], [0.1, 0.1]).confidence_intervals(95.0), "`level` must lie"),
         (lambda: pool([1.0, 2.0], [[[0.1]], [[0.1]]]).wald_test(["z"]), "`coefficients` must name"),
         (lambda: pool_tables([HOLES, HOLES], mean_statistic()), "still has"),
+        (lambda: pool_tables(TABLE, mean_statistic()), "`tables` is a DataFrame; expected several"),
+        (lambda: pool_tables(None, mean_statistic()), "`tables` is a NoneType; expected several"),
         (
             lambda: pool_tables([TABLE.assign(c=TABLE["a"])] * 2, correlation_statistic()),
             "correlation of 'a' and 'c' is 1",
@@ -558,6 +562,16 @@ HOLES = with_holes(X)
         (lambda: fit_pooled(LinearRegression(), X, Y, n_imputations=1), "at least 2, but is 1"),
         (lambda: fit_pooled(LinearRegression(), X), "`y` is needed"),
         (lambda: fit_pooled(LinearRegression(), X, "y"), "without column names"),
+        (lambda: fit_pooled(LinearRegression(), [], []), r"`X` has shape \(0,\); expected a table"),
+        (lambda: fit_pooled(LinearRegression(), X[:0], Y[:0]), r"`X` has shape \(0, 2\)"),
+        (
+            lambda: fit_pooled(LinearRegression(), HOLES, Y, imputer=SimpleImputer()),
+            "`imputer` is a SimpleImputer.*expected an object with `fit` and `impute`",
+        ),
+        (
+            lambda: fit_pooled(LinearRegression(), HOLES, Y, imputer=ScoreMatchingImputer),
+            "A class has to be called first",
+        ),
         (lambda: fit_pooled(LinearRegression(), TABLE, "z"), "not among the columns"),
         (lambda: fit_pooled(LinearRegression(), HOLES, Y[:5]), r"`y` has shape \(5,\)"),
         (lambda: fit_pooled(LinearRegression(), HOLES, Y.astype(str) + "!"), "not numbers"),
@@ -587,6 +601,10 @@ HOLES = with_holes(X)
         ),
         (lambda: fit_pooled(LinearRegression(), X, Y).predict(HOLES), "has no imputer"),
         (lambda: fit_pooled(ordinary, X, Y).predict(X), "`predict` is not known"),
+        (
+            lambda: fit_pooled(LinearRegression(), X, Y).predict_proba(X),
+            "`predict_proba` is not known for fits of type LinearRegression; use `predict`",
+        ),
         (
             lambda: fit_pooled(
                 LinearRegression(), TABLE.mask(TABLE > 2), "y", n_imputations=2

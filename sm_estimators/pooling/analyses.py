@@ -1,6 +1,6 @@
 """Analyses of completed tables, as arrays: what Rubin's rules are applied to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ def _names_of(estimates: Any) -> list[Any] | None:
     return list(first.index) if isinstance(first, pd.Series) else None
 
 
-def read_results(results: Sequence[Any], names: Any, df_complete: Any) -> Analyses:
+def read_results(results: Iterable[Any], names: Any, df_complete: Any) -> Analyses:
     """Read fitted results as statsmodels has them: ``params`` with ``cov_params()`` or ``bse``."""
     results = list(results)
     for result in results:

@@ -49,7 +49,8 @@ def complete(
     X: Any, y: Any, imputer: Any, *, n_imputations: int, bootstrap: bool, random_state: Any
 ) -> Completion:
     """Fit the imputer to X and y together and draw the tables."""
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    refuse_no_imputer(imputer)
+    X = read_rows(X)
     outcome = place_outcome(X, y)
     values = read_outcome(y, len(X)) if outcome.apart else None
     table = outcome.join(X, values)

@@ -94,7 +94,9 @@ def fit_pooled(
     ------
     ValueError
         For coefficients without known variances, completed tables that have holes, an outcome that
-        is not numeric in an array, fewer than 2 imputations.
+        is not numeric in an array, fewer than 2 imputations, something else than tables.
+    TypeError
+        For an imputer that does not draw.
 
     References
     ----------

@@ -90,9 +90,8 @@ class PooledFit:
         probabilities : ndarray of shape (n, n_classes)
             Classes sorted; those that a completed table lacked have probability 0 there.
         """
-        classes = self._classes()
-        total = 0.0
         answers = self._ask("predict_proba", X, random_state)
+        classes, total = self._classes(), 0.0
         for estimator, answer in zip(self.estimators_, answers, strict=True):
             aligned = np.zeros((len(answer), len(classes)))
             aligned[:, np.searchsorted(classes, estimator.classes_)] = answer
@@ -107,9 +106,10 @@ class PooledFit:
         """Return the answers of all fits."""
         first = self.estimators_[0]
         if not hasattr(first, "fit") or not hasattr(first, method):
+            predicts = hasattr(first, "fit") and hasattr(first, "predict")
             raise TypeError(
-                f"`{method}` is not known for fits of type {type(first).__name__}; use each of "
-                "`estimators_` in the way of its package."
+                f"`{method}` is not known for fits of type {type(first).__name__}; use "
+                + ("`predict`." if predicts else "each of `estimators_` in the way of its package.")
             )
         tables = self._completions(X, random_state)
         return [getattr(e, method)(t) for e, t in zip(self.estimators_, tables, strict=True)]

@@ -58,7 +58,8 @@ def pool(
     ValueError
         For a single analysis, unequal shapes, values that are not finite, negative variances.
     TypeError
-        For objects without ``params``, when no ``variances`` are given.
+        For something else than a sequence, and for objects without ``params`` when no
+        ``variances`` are given.
 
     References
     ----------
@@ -72,6 +73,11 @@ def pool(
     >>> pooled.estimate.round(2), pooled.standard_error.round(3), pooled.df.round(1)
     (array([4.2]), array([0.379]), array([9.6]))
     """
+    if not np.iterable(estimates):
+        raise TypeError(
+            f"`estimates` is a {type(estimates).__name__}; expected a sequence of fitted results, "
+            "or of estimates with their `variances`, one for each completed table."
+        )
     if variances is None:
         return pool_analyses(read_results(estimates, names, df_complete))
     return pool_analyses(read_arrays(estimates, variances, names, df_complete))

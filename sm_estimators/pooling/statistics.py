@@ -47,6 +47,8 @@ def pool_tables(
     ------
     ValueError
         As :func:`pool`.
+    TypeError
+        For one table instead of several.
 
     Examples
     --------
@@ -57,6 +59,11 @@ def pool_tables(
     >>> pooled.to_frame()[["lower", "upper"]].round(1).to_numpy()
     array([[-0.6,  0.4]])
     """
+    if not np.iterable(tables) or getattr(tables, "ndim", 3) != 3:
+        raise TypeError(
+            f"`tables` is a {type(tables).__name__}; expected several completed tables, a list "
+            "or an array of shape (m, n, d), as `impute(X, n_imputations=20)` returns them."
+        )
     found = [Statistic(*statistic(table)) for table in tables]
     df = min((s.df_complete for s in found), default=np.inf)
     estimates = [s.estimates for s in found]
