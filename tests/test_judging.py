@@ -523,7 +523,10 @@ class Lazy:
         (lambda: masked_cell_scores(Lazy(), X, n_imputations=0), "`n_imputations` must be a whole"),
         (lambda: masked_cell_scores(Lazy(), X, columns=["z"]), "asks for 'z'"),
         (lambda: masked_cell_scores(Lazy(), X, columns=[]), "`columns` is empty"),
-        (lambda: masked_cell_scores(Lazy(), X), "left .* hidden cells of column 'a' empty"),
+        (
+            lambda: masked_cell_scores(Lazy(), X, random_state=0),
+            "left .* hidden cells of column 'a' empty",
+        ),
         (lambda: masked_cell_scores(Lazy(), mixed(), columns=["town"]), "column 'town' empty"),
         (lambda: masked_cell_scores(Lazy(), np.zeros(3)), r"must be a table, \(n, d\)"),
         (lambda: masked_cell_scores(Lazy(), np.zeros((0, 2))), "expected rows and columns"),
