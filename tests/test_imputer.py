@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -344,8 +345,14 @@ def test_uncertainty_of_cells():
         assert (codes[0] <= codes[1]).all()
         assert (codes[1] <= codes[2]).all()
     assert low["kind"].isna().equals(frame["kind"].isna())
-    with pytest.raises(ValueError, match="Quantiles must be in the range"):
-        imputer.quantiles(frame, [1.5])
+    for q in (1.5, [0.1, -0.1], [], "half", None):
+        with pytest.raises(ValueError, match="`q` must be probabilities"):
+            imputer.quantiles(frame, q)
+    for count, words in ((1, "2 draws at least"), (0, "positive whole"), (True, "positive whole")):
+        with pytest.raises(ValueError, match=words):
+            imputer.standard_deviations(frame, n_imputations=count)
+    (alone,) = imputer.quantiles(frame, 0.5, random_state=0)
+    pd.testing.assert_frame_equal(alone, middle)
 
 
 def test_intervals_of_cells_cover():
@@ -429,3 +436,92 @@ def test_new_levels_and_other_columns_are_refused():
         ScoreMatchingImputer(GaussianScoreMatching(), engine="gaussian").fit(frame)
     with pytest.raises(ValueError, match="Nothing was seen in columns"):
         ScoreMatchingImputer().fit(frame.assign(town=None))
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_weights_near_zero_are_like_none(engine):
+    rng = np.random.default_rng(0)
+    light = np.arange(200) < 100
+    a = np.where(light, 100.0, 0.0) + rng.normal(size=200)
+    kind = np.where(light, "a", rng.choice(["b", "c"], 200))
+    X = pd.DataFrame({"a": a, "b": rng.normal(size=200), "kind": kind})
+    X.loc[::5, ["a", "kind"]] = np.nan
+    imputer = ScoreMatchingImputer(engine=engine).fit(X, sample_weight=np.where(light, 1e-9, 1.0))
+    (drawn,) = imputer.impute(X[["a", "b", "kind"]], random_state=0)
+    assert (drawn.loc[::5, "a"].abs() < 10).all()
+    assert (drawn.loc[::5, "kind"] != "a").all()
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_a_constant_may_be_another_in_new_rows(engine):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(151, 3))
+    X[:, 1] = 0.1  # whose mean is another number
+    X[9:20, 0] = np.nan
+    imputer = ScoreMatchingImputer(engine=engine).fit(X)
+    assert abs(imputer.transform([[np.nan, 0.2, 0.5]])[0, 0]) < 5
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_magnitudes(engine):
+    X = pd.DataFrame({"x": [1.0, 2, 3, 4, np.nan, 6] * 5, "y": [2.0, 1, 4, 3, 5, np.nan] * 5})
+    for factor in (1e-55, 1e30, 1e55):
+        imputer = ScoreMatchingImputer(engine=engine).fit(X.assign(x=X["x"] * factor))
+        filled = imputer.transform(X.assign(x=X["x"] * factor))
+        assert filled["x"].between(0, 7 * factor).all()
+        assert np.isfinite(imputer.score_samples(X.assign(x=X["x"] * factor))).all()
+    for factor, words in ((1e200, r"size 6e\+200 in column 'x'"), (1e-160, "within 5e-160")):
+        with pytest.raises(ValueError, match=words):
+            ScoreMatchingImputer(engine=engine).fit(X.assign(x=X["x"] * factor))
+
+
+def test_a_failed_fit_leaves_nothing():
+    X = table()
+    imputer = ScoreMatchingImputer().fit(X)
+    with pytest.raises(ValueError, match="at least 2"):
+        imputer.fit(X[~np.isnan(X).any(axis=1)][:1])
+    for call in (imputer.transform, imputer.score_samples, imputer.impute):
+        with pytest.raises(NotFittedError):
+            call(X)
+    imputer.set_params(engine="gaussian").fit(X)
+    assert not hasattr(imputer, "shares_")
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_columns_seen_in_rows_of_weight_zero_only_are_refused(engine):
+    X, weight = pd.DataFrame(table(), columns=list("abc")), np.ones(60)
+    X["d"] = np.nan
+    X.loc[3, "d"], weight[3] = 1.0, 0.0
+    with pytest.raises(ValueError, match=r"columns \['d'\] of `X` in rows of positive"):
+        ScoreMatchingImputer(engine=engine).fit(X, sample_weight=weight)
+
+
+def test_numbers_in_columns_of_objects():
+    X = pd.DataFrame({"a": np.arange(8.0), "b": pd.Series([1, 2, 3, None] * 2, dtype=object)})
+    imputer = ScoreMatchingImputer(engine="gaussian").fit(X)
+    assert imputer.transform(X)["b"].notna().all()
+    assert np.isfinite(imputer.score_samples(X)).all()
+
+
+def test_many_levels_in_few_rows_are_no_warning():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 40), "b": np.ones(40)})
+    X.loc[3, "a"] = None
+    assert ScoreMatchingImputer().fit_transform(X).loc[3, "a"] in set(X["a"])
+
+
+def test_levels_drawn_by_a_density_keep_their_frequencies():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {"rare": rng.random(400) < 0.04, "town": rng.integers(40, size=400).astype(str)}
+    ).astype({"rare": "boolean"})
+    X["x"] = rng.normal(size=400)
+    holes = rng.random(400) < 0.3
+    X.loc[holes, ["rare", "town"]] = pd.NA
+    tables = ScoreMatchingImputer(engine="gaussian").fit(X).impute(X, 50, random_state=0)
+    share = np.mean([t.loc[holes, "rare"].mean() for t in tables])
+    expected = X["rare"].mean()
+    # Draws vary by the binomial; their mean follows the share of the rows that were seen.
+    error = np.sqrt(expected * (1 - expected) / (50 * holes.sum()))
+    assert share == pytest.approx(expected, abs=5 * error + 0.003)
+    assert len(set(pd.concat([t.loc[holes, "town"] for t in tables]))) > 35

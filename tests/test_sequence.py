@@ -203,6 +203,23 @@ def test_more_rows_than_a_column_learns_from(monkeypatch):
     assert np.isfinite(log_density(learned(X), X)).all()
 
 
+@pytest.mark.parametrize("rare", [0.0, 3.0])
+def test_a_level_that_a_column_does_not_learn_from(monkeypatch, rare):
+    """Other levels keep their own probabilities, and the level has a small one."""
+    monkeypatch.setattr(sequence_fit, "MAX_ROWS", 100)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1))
+    X = np.hstack([x, 1.0 + (x > 0)])
+    X[0, 1] = rare
+    coordinates = learn_coordinates(X, X == X, np.array([False, True]), np.ones(2000))
+    learned = fit_sequence(rng, Completions(coordinates, X[None]), X == X, np.ones(2000))
+    drawn = learned.sample(rng, 3000)
+    assert ((drawn[:, 1] == 2) == (drawn[:, 0] > 0)).mean() > 0.95
+    rows = np.array([[1.0, 2.0], [1.0, rare]])
+    usual, odd = learned.log_density(rng, rows, np.ones((2, 2), bool))
+    assert 3 < usual - odd < 12
+
+
 def test_strata():
     u = stratified(np.random.default_rng(0), 20, 3)
     assert (np.sort((u * 20).astype(int), axis=0) == np.arange(20)[:, None, None]).all()

@@ -53,7 +53,8 @@ def grow_one(rng: np.random.Generator, cells: Cells, table: int, used: np.ndarra
     response = cells.column.response(cells.y[used])
     if not cells.column.nominal:
         both = np.stack([response, cells.residuals(table, used)], axis=1)
-        response = both / np.maximum(both.std(axis=0), np.finfo(float).tiny)
+        spread = both.std(axis=0)
+        response = both / np.where(spread > 0, spread, 1.0)
     tree = grow_tree(
         rng,
         X,

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-LARGEST = 1e100
-CLOSEST = 1e-100
+LARGEST = 1e60
+CLOSEST = 1e-60
 
 
 def refuse_magnitudes(

@@ -1,6 +1,5 @@
 """Imputation of tables with columns of any kind, inside and outside of pipelines."""
 
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
@@ -32,9 +31,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     """Fill the holes of a table with columns of any kind.
 
     A DataFrame may hold numbers, whole numbers, flags, ordered and unordered categories, text with
-    few values, and times; what comes back has its columns, order, index and dtypes, and draws
-    are values that were seen. Everything is valid when values are missing at random (MAR): what
-    was seen of a row may decide what is missing from it.
+    few values, and times; what comes back has its columns, order, index and dtypes, and draws of
+    the default engine are values that were seen. Everything is valid when values are missing at
+    random (MAR): what was seen of a row may decide what is missing from it.
 
     Parameters
     ----------
@@ -51,10 +50,10 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         - "gaussian": ``GaussianScoreMatching(mechanism="mar")``, exact and quick.
         - "score": ``ScoreDiffusion()``, a network of scores at all noise scales.
     strategy : {"mean", "draw"}, default="mean"
-        What ``transform`` writes into a hole: its conditional mean (for categories and flags the
-        most probable level), best by squared error, or one draw, which keeps variances and
-        correlations. Means understate both, and means of whole numbers need not be whole unless
-        the dtype says so.
+        What ``transform`` writes into a hole: its conditional mean (for flags and categories the
+        most probable level, or, where levels have an order, the one next to the mean), best by
+        squared error, or one draw, which keeps variances and correlations. Means understate both,
+        and means of whole numbers need not be whole unless the dtype says so.
     column_types : mapping, optional
         Kinds of columns that should not be inferred: see :class:`~sm_estimators.tables.TableCodec`.
     bounds : mapping, optional
@@ -162,7 +161,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         ------
         ValueError
             For a column without any seen value in rows of positive weight, fewer than two rows,
-            infinities and numbers beyond 1e100, text that looks like identifiers, and
+            infinities and numbers beyond 1e60, text that looks like identifiers, and
             ``column_types`` or ``bounds`` that do not fit the table.
         """
         for of_last_fit in ("_filler", "estimator_", "shares_", "mean_shares_"):
@@ -313,9 +312,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         written = [self._written(X, table, rounded=rounded) for table in tables]
         return written if isinstance(X, pd.DataFrame) else np.stack(written)
 
-    def quantiles(
-        self, X, q: Sequence[float] = (0.05, 0.5, 0.95), *, n_imputations=100, random_state=None
-    ):
+    def quantiles(self, X, q=(0.05, 0.5, 0.95), *, n_imputations=100, random_state=None):
         """Return quantiles of what every hole could have held.
 
         Parameters
