@@ -1,7 +1,7 @@
 """What is known about one column of a table after a fit."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ class Column:
         times. 0 where any real number can be written.
     origin : numpy.datetime64, numpy.timedelta64 or None
         The smallest time that was seen, in UTC where the column has a time zone.
+    seen_ticks : tuple of int
+        All times that were seen, ascending, counted from 1970 or 0 in the resolution of
+        ``origin``, where seconds alone do not lead back to each of them; mostly empty.
 
     Examples
     --------
@@ -58,6 +61,7 @@ class Column:
     upper: float = np.inf
     step: float = 0.0
     origin: Any = None
+    seen_ticks: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def n_levels(self) -> int:

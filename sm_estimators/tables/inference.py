@@ -51,8 +51,7 @@ def read_column(name: Hashable, series: pd.Series, declared: Any) -> Column:
     if kind in ("numeric", "integer"):
         return read_numbers(name, series, kind)
     if kind == "datetime":
-        origin, step = times.origin_and_step(name, series)
-        return Column(name, kind, series.dtype, step=step, origin=origin)
+        return times.read_times(name, series)
     return read_levels(name, series, kind, natural_levels(name, series, kind))
 
 

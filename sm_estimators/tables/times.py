@@ -1,10 +1,12 @@
 """Instants and durations: the coordinate is in seconds, counted from the smallest that was seen.
 
 Seconds are exact while the span of a column is below some 2**52 of its ``step``: 142 years in
-microseconds, 52 days in nanoseconds. Beyond that, times written are off by up to the span times
-2**-53; cells that were seen never pass through coordinates.
+microseconds, 52 days in nanoseconds. Beyond that, times that were seen are looked up, so that their
+seconds still become a seen time, and others are off by up to the span times 2**-53.
 """
 
+from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,15 +72,27 @@ def divided(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return whole, rest / ticks
 
 
-def origin_and_step(name: Any, series: pd.Series) -> tuple[Any, float]:
-    """Return the smallest time and the coarsest usual step, in seconds, from it to all others.
+def read_times(name: Hashable, series: pd.Series) -> Column:
+    """Return a column of times, with those seen where seconds do not lead back to each of them.
 
     Raises ``ValueError`` for times too far away.
     """
     times = ticking(series)
-    times = times[~np.isnat(times)]
-    origin = times.min()
-    refuse_far(name, origin, times.max())
+    times = np.unique(times[~np.isnat(times)])
+    refuse_far(name, times[0], times[-1])
+    origin, step = origin_and_step(times)
+    column = Column(name, "datetime", series.dtype, step=step, origin=origin)
+    if np.array_equal(ticks_at(column, seconds_since(origin, times)), times.astype(np.int64)):
+        return column
+    return replace(column, seen_ticks=tuple(times.astype(np.int64).tolist()))
+
+
+def origin_and_step(times: np.ndarray) -> tuple[Any, float]:
+    """Return the first of ascending times, and the coarsest usual step, in seconds, to all others.
+
+    Differences are taken without a sign, because they can exceed an int64.
+    """
+    origin = times[0]
     elapsed = times.view(np.uint64) - np.asarray(origin).view(np.uint64)
     per_second = TICKS[np.datetime_data(times.dtype)[0]]
     steps = [seconds * per_second for seconds in (DAY, 3600, 60, 1)]
@@ -101,15 +115,30 @@ def refuse_far(name: Any, first: Any, last: Any) -> None:
 def from_coordinates(column: Column, values: np.ndarray, dtype: Any) -> Any:
     """Return times on the column's grid and within its bounds, as an array of ``dtype``."""
     holes = np.isnan(values)
-    least, most = limits(column.origin, column.step)
-    steps = np.clip(column.whole_steps(values, column.step), least, most)
-    step, origin = ticks_per_step(column.origin, column.step), column.origin.astype(np.int64)
-    ticks = origin + np.where(holes, 0, steps).astype(np.int64) * step
+    ticks = ticks_at(column, np.where(holes, 0.0, values))
     ticks[holes] = np.iinfo(np.int64).min  # NaT
     times = pd.Series(ticks.view(column.origin.dtype))
     if timezone(dtype) is not None:
         times = times.dt.tz_localize("UTC")
     return times.astype(dtype).array
+
+
+def ticks_at(column: Column, values: np.ndarray) -> np.ndarray:
+    """Return the nearest possible times (n,) to seconds, as int64 in the column's resolution."""
+    before, after = limits(column.origin, column.step)
+    steps = np.clip(column.whole_steps(values, column.step), -before, after)
+    size = np.abs(steps).astype(np.uint64) * np.uint64(ticks_per_step(column.origin, column.step))
+    start = np.asarray(column.origin).view(np.uint64)
+    ticks = np.where(steps < 0, start - size, start + size).view(np.int64)  # modulo 2**64
+    return looked_up(column, values, ticks) if column.seen_ticks else ticks
+
+
+def looked_up(column: Column, values: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Return ticks (n,) with a seen time wherever the seconds are those of one."""
+    seen = np.array(column.seen_ticks)
+    seconds = seconds_since(column.origin, seen.view(column.origin.dtype))
+    places = np.searchsorted(seconds, values).clip(max=len(seen) - 1)
+    return np.where(seconds[places] == values, seen[places], ticks)
 
 
 def ticks_per_step(origin: Any, step: float) -> int:
@@ -118,12 +147,17 @@ def ticks_per_step(origin: Any, step: float) -> int:
 
 
 def limits(origin: Any, step: float) -> tuple[float, float]:
-    """Return the numbers of steps from the origin to the first and the last possible time."""
+    """Return how many steps the first and the last possible time are away from the origin."""
     per_second = TICKS[np.datetime_data(origin.dtype)[0]]
     furthest = np.iinfo(np.int64).max - DAY * per_second  # a day is kept back for time zones
     first, last = (seconds * per_second for seconds in RANGES[origin.dtype.kind])
     least, most = max(-furthest, first), min(furthest, last)
     start, ticks = int(origin.astype(np.int64)), ticks_per_step(origin, step)
-    within = 2**62  # an int64 can hold it
-    before, after = min((start - least) // ticks, within), min((most - start) // ticks, within)
-    return -float(before), float(after)
+    before, after = max(start - least, 0) // ticks, max(most - start, 0) // ticks
+    return not_above(before), not_above(after)
+
+
+def not_above(count: int) -> float:
+    """Return the largest floating-point number that is not above a whole number."""
+    number = float(count)
+    return number if int(number) <= count else float(np.nextafter(number, 0))
