@@ -166,7 +166,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """
         for of_last_fit in ("_filler", "estimator_", "shares_", "mean_shares_"):
             vars(self).pop(of_last_fit, None)
-        self._codec = TableCodec(types=self.column_types, bounds=self.bounds)
+        self._codec = TableCodec(self.column_types, bounds=self.bounds)
         self._framed = isinstance(X, pd.DataFrame)
         values, observed = self._read(X, reset=True)
         self.columns_ = self._codec.columns

@@ -18,7 +18,7 @@ def bounded(column: Column, pair: Any) -> Column:
     if column.levels is not None:
         raise ValueError(
             f"`bounds` names column {column.name!r}, which is {column.kind}; expected a column of "
-            "numbers or times. Remove the entry, or list the possible levels in `types`."
+            "numbers or times. Remove the entry, or list the possible levels in `column_types`."
         )
     try:
         lower, upper = pair
@@ -67,7 +67,7 @@ def refuse_outside(column: Column, series: pd.Series, *, values: np.ndarray, pai
     rows = np.flatnonzero((values < column.lower) | (values > column.upper))
     if len(rows):
         raise ValueError(
-            f"Column {column.name!r} of `frame` has the value {series.iloc[rows[0]]} in row "
+            f"Column {column.name!r} has the value {series.iloc[rows[0]]} in row "
             f"{rows[0]}, but `bounds[{column.name!r}]` is {pair!r} (values outside: {len(rows)}). "
             "Make them holes, correct them, or widen the bounds."
         )

@@ -16,6 +16,7 @@ from sm_estimators.tables.frames import (
     refuse_empty_columns,
     refuse_other_columns,
     refuse_repeated_names,
+    refuse_sparse_columns,
     refuse_unknown_names,
 )
 from sm_estimators.tables.inference import read_column
@@ -45,7 +46,7 @@ class TableCodec:
 
     Parameters
     ----------
-    types : mapping or None, default=None
+    column_types : mapping or None, default=None
         Kinds that should not be inferred, by column: "numeric", "integer", "boolean", "ordinal",
         "nominal" or "datetime", or the list of the levels of an ordinal column in their order.
         Numbers called ordinal or nominal have their values in ascending order as levels.
@@ -71,7 +72,7 @@ class TableCodec:
     >>> import numpy as np, pandas as pd
     >>> from sm_estimators.tables import TableCodec
     >>> frame = pd.DataFrame({"age": [31, None, 54], "size": ["S", "L", None]})
-    >>> codec = TableCodec(types={"size": ["S", "M", "L"]}, bounds={"age": (0, None)}).fit(frame)
+    >>> codec = TableCodec({"size": ["S", "M", "L"]}, bounds={"age": (0, None)}).fit(frame)
     >>> values, observed = codec.encode(frame)
     >>> values
     array([[31.,  0.],
@@ -87,7 +88,7 @@ class TableCodec:
     0  40.0    L
     """
 
-    types: Any = None
+    column_types: Any = None
     bounds: Any = None
     columns: tuple[Column, ...] = field(default=(), init=False, repr=False)
     names: Any = field(default=None, init=False, repr=False, compare=False)
@@ -108,15 +109,16 @@ class TableCodec:
         Raises
         ------
         TypeError
-            If ``frame`` is no table, or ``types`` or ``bounds`` no mapping.
+            If ``frame`` is no table, or ``column_types`` or ``bounds`` no mapping.
         ValueError
-            If names repeat, a column has no seen value, infinities, whole numbers of 2**53 and
-            more, or values that are none of the kinds (text that looks like an identifier is
-            not), or if ``types`` or ``bounds`` do not fit the table.
+            If names repeat, a column is sparse or has no seen value, infinities, whole numbers of
+            2**53 and more, or values that are none of the kinds (text that looks like an
+            identifier is not), or if ``column_types`` or ``bounds`` do not fit the table.
         """
         table = as_frame(frame)
         refuse_repeated_names(table)
-        types = refuse_unknown_names(self.types, table, "types")
+        refuse_sparse_columns(table)
+        types = refuse_unknown_names(self.column_types, table, "column_types")
         bounds = refuse_unknown_names(self.bounds, table, "bounds")
         refuse_empty_columns(table)
         columns = []
@@ -241,6 +243,7 @@ class TableCodec:
         self._refuse_unfitted()
         table = as_frame(frame)
         refuse_other_columns(table, self.names)
+        refuse_sparse_columns(table)
         return table
 
     def _coordinates(self, column: Column, series: pd.Series) -> np.ndarray:

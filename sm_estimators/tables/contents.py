@@ -27,8 +27,6 @@ def contents(series: pd.Series) -> str:
     dtype: Any = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return "categories"
-    if isinstance(dtype, pd.SparseDtype):
-        return "other things"
     if pd.api.types.is_object_dtype(dtype):
         return BY_VALUES.get(inferred(series), "other things")
     if pd.api.types.is_string_dtype(dtype):

@@ -22,9 +22,14 @@ def as_frame(frame: Any) -> pd.DataFrame:
             f"`frame` is a {type(frame).__name__}{shape}; expected a pandas DataFrame or an array "
             "of shape (n, d). Convert it, for example with `pandas.DataFrame` or `.to_pandas()`."
         )
-    if frame.shape[1] == 0:
-        raise ValueError("`frame` has no columns; expected at least one. Pass one that has some.")
+    refuse_no_columns(frame)
     return frame
+
+
+def refuse_no_columns(frame: pd.DataFrame) -> None:
+    """Raise `ValueError` for a table without columns."""
+    if frame.shape[1] == 0:
+        raise ValueError("The table has no columns; expected at least one. Pass one that has some.")
 
 
 def refuse_repeated_names(frame: pd.DataFrame) -> None:
@@ -32,8 +37,18 @@ def refuse_repeated_names(frame: pd.DataFrame) -> None:
     repeated = frame.columns[frame.columns.duplicated()].unique().tolist()
     if repeated:
         raise ValueError(
-            f"`frame` has more than one column named {some(repeated)}; expected names that differ. "
-            "Rename or drop columns."
+            f"The table has more than one column named {some(repeated)}; expected names that "
+            "differ. Rename or drop columns."
+        )
+
+
+def refuse_sparse_columns(frame: pd.DataFrame) -> None:
+    """Raise `ValueError` for sparse columns, into which nothing can be written."""
+    names = [n for n, dtype in frame.dtypes.items() if isinstance(dtype, pd.SparseDtype)]
+    if names:
+        raise ValueError(
+            f"The table has sparse columns, {some(names)}; expected dense ones, because holes of "
+            "sparse columns cannot be written into. Convert each with `.sparse.to_dense()`."
         )
 
 
@@ -47,9 +62,9 @@ def refuse_other_columns(frame: pd.DataFrame, names: pd.Index) -> None:
     differences = [f"without {some(missing)}"] * bool(missing)
     differences += [f"with {some(extra)} in addition"] * bool(extra)
     raise ValueError(
-        f"`frame` has the columns {some(came)}, but {some(expected)} were expected, as in the fit: "
-        f"it comes {' and '.join(differences) or 'in another order'}. Select the columns of the "
-        "fit; those of an array are named by their positions."
+        f"The table has the columns {some(came)}, but {some(expected)} were expected, as in the "
+        f"fit: it comes {' and '.join(differences) or 'in another order'}. Select the columns of "
+        "the fit, in their order."
     )
 
 
@@ -58,7 +73,7 @@ def refuse_empty_columns(frame: pd.DataFrame) -> None:
     empty = frame.columns[frame.isna().all(axis=0)].tolist()
     if empty:
         raise ValueError(
-            f"Nothing was seen in columns {some(empty)} of `frame`, so nothing can be learned "
+            f"Nothing was seen in columns {some(empty)}, so nothing can be learned "
             "about them. Drop them before the fit."
         )
 
@@ -73,7 +88,7 @@ def refuse_unknown_names(entries: Any, frame: pd.DataFrame, argument: str) -> di
     unknown = [name for name in entries if name not in frame.columns]
     if unknown:
         raise ValueError(
-            f"`{argument}` names the columns {some(unknown)}, but `frame` has "
+            f"`{argument}` names the columns {some(unknown)}, but the table has "
             f"{some(frame.columns)}. Correct the names."
         )
     return dict(entries)

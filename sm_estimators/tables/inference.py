@@ -8,7 +8,7 @@ import pandas as pd
 
 from sm_estimators.tables import levelled, numeric, times
 from sm_estimators.tables.column import KINDS, Column
-from sm_estimators.tables.contents import contents, holds_integers
+from sm_estimators.tables.contents import contents, holds_integers, inferred
 
 POSSIBLE = {
     "numbers": ("numeric", "integer", "boolean", "ordinal", "nominal"),
@@ -22,6 +22,16 @@ POSSIBLE = {
 """The kinds that a user may declare, by what a column holds."""
 MANY_LEVELS = 100
 """Text with more levels than this, more than half of them in one row only, is no category."""
+CONVERSIONS = {
+    "date": "with `pandas.to_datetime`",
+    "datetime": "with `pandas.to_datetime`",
+    "datetime64": "with `pandas.to_datetime`",
+    "timedelta": "with `pandas.to_timedelta`",
+    "timedelta64": "with `pandas.to_timedelta`",
+    "decimal": "with `pandas.to_numeric`",
+    "complex": "to two columns, real and imaginary parts",
+}
+"""How other things become numbers or times, by what pandas calls them."""
 
 
 def read_column(name: Hashable, series: pd.Series, declared: Any) -> Column:
@@ -60,10 +70,9 @@ def inferred_kind(name: Hashable, series: pd.Series) -> str:
     found = contents(series)
     if found == "other things":
         raise ValueError(
-            f"Column {name!r} of `frame` (dtype {series.dtype}) has {types_of(series)}; expected "
-            "numbers, flags, text, categories or times, and no mixture of them. Convert it, "
-            "for example to text with `.astype('string')`, drop it, or, if its values have an "
-            f"order, set `types={{{name!r}: 'nominal'}}`."
+            f"Column {name!r} (dtype {series.dtype}) has {types_of(series)}; expected numbers, "
+            "flags, text, categories or times, and no mixture of them. "
+            f"{conversion(name, series)}"
         )
     if found == "numbers":
         return number_kind(name, series)
@@ -94,10 +103,29 @@ def refuse_free_text(name: Hashable, series: pd.Series) -> None:
     n_seen, n_levels = series.count(), series.nunique()
     if n_levels > MANY_LEVELS and n_levels > n_seen / 2:
         raise ValueError(
-            f"Column {name!r} of `frame` has {n_levels} different texts in {n_seen} seen cells; "
-            "expected categories, and it looks like an identifier or free text. Drop the column, "
-            f"or state its type: `types={{{name!r}: 'nominal'}}`."
+            f"Column {name!r} has {n_levels} different texts in {n_seen} seen cells; expected "
+            "categories, and it looks like an identifier or free text. Drop the column, or, if it "
+            f"is a category, state so: `column_types={{{name!r}: 'nominal'}}`."
         )
+
+
+def conversion(name: Hashable, series: pd.Series) -> str:
+    """Return what to do with a column of other things."""
+    if isinstance(series.dtype, pd.ArrowDtype) and inferred(series) == "decimal":
+        return "Convert it with `.astype('float64')`."
+    if inferred(series) in CONVERSIONS:
+        return f"Convert it {CONVERSIONS[inferred(series)]}."
+    if has_order(series):
+        return f"Drop it, or call it a category: `column_types={{{name!r}: 'nominal'}}`."
+    return "Convert it to one type, for example to text with `.astype('string')`, or drop it."
+
+
+def has_order(series: pd.Series) -> bool:
+    """Tell whether the seen values can be sorted."""
+    try:
+        return bool(sorted(series.dropna().unique().tolist()))
+    except TypeError:
+        return False
 
 
 def refuse_impossible(name: Hashable, series: pd.Series, kind: str) -> None:
@@ -105,14 +133,19 @@ def refuse_impossible(name: Hashable, series: pd.Series, kind: str) -> None:
     found = contents(series)
     if kind not in KINDS:
         raise ValueError(
-            f"`types` calls column {name!r} {kind!r}; expected one of {list(KINDS)}, or the list "
-            "of its levels in their order."
+            f"`column_types` calls column {name!r} {kind!r}; expected one of {list(KINDS)}, or the "
+            "list of its levels in their order."
         )
     if kind not in POSSIBLE[found]:
+        advice = (
+            conversion(name, series)
+            if found == "other things"
+            else "Convert the column, for example with `pandas.to_numeric` or "
+            "`pandas.to_datetime`, or correct `column_types`."
+        )
         raise ValueError(
-            f"`types` calls column {name!r} {kind!r}, but it has {found} (dtype {series.dtype}), "
-            f"which can be one of {list(POSSIBLE[found])}. Convert the column, for example with "
-            "`pandas.to_numeric` or `pandas.to_datetime`, or correct `types`."
+            f"`column_types` calls column {name!r} {kind!r}, but it has {found} (dtype "
+            f"{series.dtype}), which can be one of {list(POSSIBLE[found])}. {advice}"
         )
 
 
@@ -130,8 +163,8 @@ def read_numbers(name: Hashable, series: pd.Series, kind: str) -> Column:
     odd = values[~np.isnan(values) & ~are_whole(values)]
     if kind == "integer" and len(odd):
         raise ValueError(
-            f"`types` calls column {name!r} 'integer', but it has the value {odd[0]}; expected "
-            "whole numbers below 2**53. Call it 'numeric', or round it."
+            f"`column_types` calls column {name!r} 'integer', but it has the value {odd[0]}; "
+            "expected whole numbers below 2**53. Call it 'numeric', or round it."
         )
     return column
 
@@ -143,13 +176,18 @@ def listed_levels(name: Hashable, declared: Any) -> tuple:
         twice = [level for level in dict.fromkeys(levels) if levels.count(level) > 1]
     except TypeError:
         raise ValueError(
-            f"`types[{name!r}]` is {declared!r}; expected one of {list(KINDS)}, or the list of the "
-            "column's levels in their order."
+            f"`column_types[{name!r}]` is {declared!r}; expected one of {list(KINDS)}, or the list "
+            "of the column's levels in their order."
         ) from None
-    if not levels or twice:
+    if not levels:
         raise ValueError(
-            f"`types[{name!r}]` is a list of {len(levels)} levels, of which {twice} stand there "
-            "more than once; expected at least one level, each once. Correct the list."
+            f"`column_types[{name!r}]` is an empty list; expected the levels of the column in "
+            "their order. List them, or remove the entry."
+        )
+    if twice:
+        raise ValueError(
+            f"`column_types[{name!r}]` is a list of {len(levels)} levels, of which {twice} stand "
+            "there more than once; expected each once. Correct the list."
         )
     return levels
 
@@ -161,9 +199,9 @@ def refuse_other_categories(name: Hashable, series: pd.Series, levels: tuple) ->
     other = [level for level in levels if level not in series.cat.categories]
     if other:
         raise ValueError(
-            f"`types[{name!r}]` lists the levels {other}, but the column is a category without "
-            f"them; expected some of {series.cat.categories.tolist()}. Correct the list, or add "
-            "them with `.cat.add_categories`."
+            f"`column_types[{name!r}]` lists the levels {other}, but the column is a category "
+            f"without them; expected some of {series.cat.categories.tolist()}. Correct the list, "
+            "or add them with `.cat.add_categories`."
         )
 
 
@@ -180,8 +218,9 @@ def natural_levels(name: Hashable, series: pd.Series, kind: str) -> tuple:
     values = categories or levelled.distinct(name, series)[1]
     if kind == "ordinal" and any(isinstance(value, str) for value in values):
         raise ValueError(
-            f"`types` calls column {name!r} 'ordinal', but it has text, which has no order of its "
-            f"own. List its levels from the lowest to the highest: `types={{{name!r}: [...]}}`."
+            f"`column_types` calls column {name!r} 'ordinal', but it has text, which has no order "
+            "of its own. List its levels from the lowest to the highest: "
+            f"`column_types={{{name!r}: [...]}}`."
         )
     return ascending(name, values)
 
@@ -192,9 +231,9 @@ def ascending(name: Hashable, values: list) -> tuple:
         return tuple(sorted(values))
     except TypeError:
         raise ValueError(
-            f"Column {name!r} of `frame` mixes {types_of(pd.Series(values, dtype=object))}, "
-            "which have no order; expected one type. Convert it, for example with "
-            f"`frame[{name!r}].astype('string')`."
+            f"Column {name!r} mixes {types_of(pd.Series(values, dtype=object))}, "
+            "which have no order; expected one type. Convert it, for example to text with "
+            "`.astype('string')`."
         ) from None
 
 

@@ -19,7 +19,7 @@ def to_coordinates(column: Column, series: pd.Series) -> np.ndarray:
     unknown = [value for value in values if value not in codes]
     if unknown:
         raise ValueError(
-            f"Column {column.name!r} of `frame` has the values {some(unknown)}, but its levels are "
+            f"Column {column.name!r} has the values {some(unknown)}, but its levels are "
             f"{some(codes)}. Make these cells holes, or fit with levels that include them."
         )
     return np.array([*(codes[value] for value in values), np.nan])[places]
@@ -33,7 +33,7 @@ def distinct(name: Any, series: pd.Series) -> tuple[np.ndarray, list]:
         places, values = pd.factorize(series)
     except TypeError:
         raise ValueError(
-            f"Column {name!r} of `frame` has values that cannot be compared, such as "
+            f"Column {name!r} has values that cannot be compared, such as "
             f"{series.dropna().iloc[0]!r}; expected numbers, text, categories or times. Convert "
             "them, or drop the column."
         ) from None

@@ -19,9 +19,9 @@ def to_coordinates(column: Column, series: pd.Series) -> np.ndarray:
     """
     if contents(series) != "numbers":
         raise ValueError(
-            f"Column {column.name!r} of `frame` has {contents(series)} (dtype {series.dtype}), but "
+            f"Column {column.name!r} has {contents(series)} (dtype {series.dtype}), but "
             "numbers were expected. Convert it, for example with `pandas.to_numeric`, or correct "
-            "its entry in `types`."
+            "its entry in `column_types`."
         )
     try:
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -37,7 +37,7 @@ def refuse_infinities(column: Column, values: np.ndarray) -> None:
     places = np.flatnonzero(np.isinf(values))
     if len(places):
         raise ValueError(
-            f"Column {column.name!r} of `frame` has {len(places)} infinities, the first in row "
+            f"Column {column.name!r} has {len(places)} infinities, the first in row "
             f"{places[0]}, but numbers were expected. Replace them by NaN to make them holes."
         )
 
@@ -53,9 +53,9 @@ def refuse_large(column: Column, series: pd.Series, values: np.ndarray) -> None:
 def too_large(column: Column, value: Any) -> ValueError:
     """Return the error for a whole number that is not exact in float64."""
     return ValueError(
-        f"Column {column.name!r} of `frame` has the whole number {str(value)[:40]}; expected less "
+        f"Column {column.name!r} has the whole number {str(value)[:40]}; expected less "
         "than 2**53, because larger ones are not exact in float64. Drop the column if it is an "
-        f"identifier, subtract a constant, or set `types={{{column.name!r}: 'nominal'}}`."
+        f"identifier, subtract a constant, or set `column_types={{{column.name!r}: 'nominal'}}`."
     )
 
 

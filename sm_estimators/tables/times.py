@@ -34,7 +34,7 @@ def to_coordinates(column: Column, series: pd.Series) -> np.ndarray:
     if contents(series) != expected or aware != was_aware:
         zone = " with a time zone" if was_aware else " without a time zone"
         raise ValueError(
-            f"Column {column.name!r} of `frame` has {contents(series)} (dtype {series.dtype}), but "
+            f"Column {column.name!r} has {contents(series)} (dtype {series.dtype}), but "
             f"{expected}{zone if expected == 'times' else ''} were expected, as in the fit (dtype "
             f"{column.dtype}). Convert it, for example with `pandas.to_datetime`."
         )
@@ -107,7 +107,7 @@ def refuse_far(name: Any, first: Any, last: Any) -> None:
     least, most = RANGES[first.dtype.kind]
     if seconds[0] < least or seconds[1] > most:
         raise ValueError(
-            f"Column {name!r} of `frame` has times from {first} to {last}; expected the years "
+            f"Column {name!r} has times from {first} to {last}; expected the years "
             "1 to 9999, and less than 292 years for durations. Make the others holes."
         )
 
