@@ -353,6 +353,32 @@ def test_levels_in_the_order_of_a_list():
     np.testing.assert_array_equal(codec.encode(new)[0].ravel(), [1, 2, 0])
 
 
+@pytest.mark.parametrize(
+    ("n_levels", "n_rows", "refused"),
+    [
+        (12, 12, False),
+        (19, 19, False),
+        (20, 20, True),
+        (29, 30, True),
+        (60, 60, True),
+        (26, 40, False),
+        (99, 110, False),
+        (100, 110, True),
+        (100, 190, False),
+        (101, 190, True),
+    ],
+)
+def test_text_in_which_most_values_differ_is_no_category(n_levels, n_rows, refused):
+    texts = [f"id {i % n_levels}" for i in range(n_rows)]
+    frame = pd.DataFrame({"a": [*texts, None, None]})
+    if refused:
+        with pytest.raises(ValueError, match=f"{n_levels} different texts in {n_rows} seen cells"):
+            TableCodec().fit(frame)
+    else:
+        assert TableCodec().fit(frame).columns[0].n_levels == n_levels
+    assert TableCodec({"a": "nominal"}).fit(frame).columns[0].n_levels == n_levels
+
+
 def test_text_with_many_levels_passes_if_declared_or_repeated():
     names = [f"name {i:03}" for i in range(150)]
     assert TableCodec({"a": "nominal"}).fit(pd.DataFrame({"a": names})).columns[0].n_levels == 150

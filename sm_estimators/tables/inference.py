@@ -20,8 +20,8 @@ POSSIBLE = {
     "other things": ("ordinal", "nominal"),
 }
 """The kinds that a user may declare, by what a column holds."""
-MANY_LEVELS = 100
-"""Text with more levels than this, more than half of them in one row only, is no category."""
+SHARES_OF_LEVELS = ((20, 0.9), (101, 0.5))
+"""Text with so many levels, and more of them than this share of its seen cells, is no category."""
 CONVERSIONS = {
     "date": "with `pandas.to_datetime`",
     "datetime": "with `pandas.to_datetime`",
@@ -101,7 +101,7 @@ def are_whole(values: np.ndarray) -> np.ndarray:
 def refuse_free_text(name: Hashable, series: pd.Series) -> None:
     """Raise `ValueError` for text that looks like an identifier."""
     n_seen, n_levels = series.count(), series.nunique()
-    if n_levels > MANY_LEVELS and n_levels > n_seen / 2:
+    if any(n_levels >= many and n_levels > share * n_seen for many, share in SHARES_OF_LEVELS):
         raise ValueError(
             f"Column {name!r} has {n_levels} different texts in {n_seen} seen cells; expected "
             "categories, and it looks like an identifier or free text. Drop the column, or, if it "
