@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
+from sm_estimators import GaussianScoreMatching, ScoreMatchingImputer
 from sm_estimators.tables import Column, TableCodec
 
 DAYS = pd.to_datetime(["2020-03-28", "2020-03-29", "2020-03-30", "2021-01-01", "1999-12-31"])
@@ -547,6 +548,20 @@ def test_arrays_come_back_as_arrays(dtype):
     assert np.isnan(float(X[1, 0]))
 
 
+def test_arrays_and_named_tables_of_one_codec_agree_by_position():
+    frame = pd.DataFrame({"a": [1.5, None, 3], "b": [2, 3, 4]})
+    X = frame.to_numpy()
+    named, unnamed = TableCodec().fit(frame), TableCodec().fit(X)
+    for codec in (named, unnamed):
+        np.testing.assert_array_equal(codec.encode(X)[0], codec.encode(frame)[0])
+        filled = codec.fill(X, np.full((3, 2), 0.5))
+        assert isinstance(filled, np.ndarray)
+        assert_frame_equal(codec.fill(frame, np.full((3, 2), 0.5)), frame.fillna(0.5))
+        np.testing.assert_array_equal(filled, frame.fillna(0.5))
+    assert_frame_equal(named.decode([[1, 2]]), pd.DataFrame({"a": [1.0], "b": [2]}))
+    assert unnamed.decode([[1, 2]]).columns.tolist() == [0, 1]
+
+
 def test_arrays_of_objects_keep_their_objects():
     X = np.array([["a", 1, True], [None, None, None], ["b", 2.5, False]], dtype=object)
     codec = TableCodec().fit(X)
@@ -687,6 +702,8 @@ ENCODE_ERRORS = [
     (encode(MIXED.assign(q=1)), r"it comes with \['q'\] in addition"),
     (encode(MIXED.rename(columns={"a": "b"})), r"it comes without \['a'\] and with \['b'\]"),
     (encode(MIXED[["s", "a", "t"]]), r"has the columns \['s', 'a', 't'\], .* in another order"),
+    (encode(np.ones((2, 2)), NUMBERS), "has 2 columns, but 1 were expected, as in the fit"),
+    (encode(MIXED, np.ones((2, 2))), "has 3 columns, but 2 were expected, as in the fit"),
     (
         encode(NUMBERS.astype(pd.SparseDtype(float)), NUMBERS),
         r"sparse columns, \['a'\]; expected dense ones",
@@ -718,5 +735,103 @@ ERRORS = FIT_ERRORS + TYPE_ERRORS + ENCODE_ERRORS + VALUE_ERRORS
 @pytest.mark.parametrize(("call", "sentence"), ERRORS)
 def test_errors_are_sentences(call, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence) as caught:
+        call()
+    assert str(caught.value).endswith(".")
+
+
+# --- the imputer's door ----------------------------------------------------------------------
+
+
+def imputer(X, **options):
+    return ScoreMatchingImputer(engine="gaussian", **options).fit(X)
+
+
+def holed(n=20):
+    """Return a table of numbers, whole numbers and flags, with holes."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(n, 2)), columns=["a", "b"])
+    frame["i"], frame["f"] = rng.integers(0, 5, n), rng.random(n) < 0.5
+    frame.loc[3, "a"], frame.loc[5, "b"] = np.nan, np.nan
+    return frame
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_numbers_with_names_and_without_are_imputed_alike(engine):
+    frame = holed()[["a", "b", "i"]]
+    X = frame.to_numpy(dtype=float)
+    for seen, sentence in ((frame, "does not have valid"), (X, "has feature names, but")):
+        fitted = ScoreMatchingImputer(engine=engine).fit(seen)
+        other = X if seen is frame else frame
+        with pytest.warns(UserWarning, match=f"^X {sentence}") as caught:
+            filled = fitted.transform(other)
+        assert len(caught) == 1
+        assert type(filled) is type(other)
+        np.testing.assert_array_equal(np.asarray(filled, float), fitted.transform(seen))
+        with pytest.warns(UserWarning, match=f"^X {sentence}"):
+            assert type(fitted.impute(other, 1, random_state=0)[0]) is type(other)
+
+
+def test_columns_without_text_for_names_are_known_by_position():
+    frame = holed().set_axis([7, 5, 3, 2], axis=1)
+    X = frame.to_numpy(dtype=float)
+    np.testing.assert_array_equal(imputer(frame).transform(X), imputer(frame).transform(frame))
+    with pytest.raises(ValueError, match=r"has flags \(dtype bool\), but numbers were expected"):
+        imputer(X).transform(frame)
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+@pytest.mark.parametrize("text", [False, True])
+def test_a_table_without_rows_is_transformed_to_one(text, engine):
+    frame = holed().assign(s=["u", "v"] * 10) if text else holed()[["a", "b"]]
+    fitted = ScoreMatchingImputer(engine=engine).fit(frame)
+    for filled in (fitted.transform(frame[:0]), *fitted.impute(frame[:0], 2)):
+        assert_frame_equal(filled, frame[:0])
+
+
+TIMES = np.array([["2020", "NaT"], ["2021", "2022"]], "M8[ns]")
+DECIMALS = pd.array([decimal.Decimal("1.5"), None], pd.ArrowDtype(pa.decimal128(5, 2)))
+DOOR = [
+    (lambda: imputer(TIMES), r"`X` is an array of datetime64\[ns\]; expected numbers"),
+    (lambda: imputer(TIMES - TIMES[0, 0]), r"`X` is an array of timedelta64\[ns\]"),
+    (
+        lambda: imputer(np.array([[1j], [2]])),
+        "`X` is an array of complex128; expected real numbers",
+    ),
+    (lambda: imputer(pd.DataFrame({"a": [1j, 2]})), "'a' .dtype complex128. has values of type c"),
+    (lambda: imputer(pd.DataFrame({"a": DECIMALS})), r"Convert it with `.astype\('float64'\)`"),
+    (lambda: imputer(holed()[[]]), "The table has no columns; expected at least one"),
+    (
+        lambda: imputer(holed().set_axis(["a", "a", "b", "c"], axis=1)),
+        r"more than one column named \['a'\]",
+    ),
+    (
+        lambda: imputer(holed()).transform(holed().set_axis(["a", "a", "b", "c"], axis=1)),
+        r"more than one column named \['a'\]",
+    ),
+    (
+        lambda: imputer(holed().replace({"i": {4: np.inf}})),
+        "'i' has 2 infinities, the first in row 11",
+    ),
+    (
+        lambda: imputer(holed().assign(s=list("uv") * 10)).transform(np.ones((2, 5))),
+        r"`X` is no DataFrame, but was one in the fit, .*not numbers: \['s'\]",
+    ),
+    (lambda: imputer(holed(), column_types={"a": []}), r"`column_types\['a'\]` is an empty list"),
+    (lambda: imputer(holed(), column_types={"q": []}), r"`column_types` names the columns \['q'"),
+    (
+        lambda: GaussianScoreMatching().fit(holed().set_axis(["a", "a", "b", "c"], axis=1)),
+        r"more than one column named \['a'\]",
+    ),
+    (
+        lambda: GaussianScoreMatching().fit(pd.DataFrame({"a": DECIMALS})),
+        r"not numbers: \['a'\].* decimals `X.astype",
+    ),
+    (lambda: GaussianScoreMatching().fit(TIMES), r"`X` is an array of datetime64\[ns\]"),
+]
+
+
+@pytest.mark.parametrize(("call", "sentence"), DOOR)
+def test_what_an_estimator_cannot_read_is_refused_in_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
         call()
     assert str(caught.value).endswith(".")

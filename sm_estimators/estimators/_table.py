@@ -9,16 +9,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    validate_data,
+)
+
+from sm_estimators.tables import Column
+from sm_estimators.tables.contents import some
+from sm_estimators.tables.frames import refuse_no_columns, refuse_repeated_names
 
 
 def read_table(estimator, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
     """Validate ``X`` and return it as float64 with the flags of what was seen, both (n, d).
 
-    Raises ``ValueError`` for infinities, wrong widths or names, and text; in a fit, also for a
-    column in which nothing was seen.
+    Raises ``ValueError`` for infinities, wrong widths or names, and what is no number; in a fit,
+    also for a column in which nothing was seen.
     """
-    refuse_text(X)
+    refuse_others_than_numbers(X)
     validated: Any = validate_data(
         estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
     )
@@ -29,17 +38,62 @@ def read_table(estimator, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
     return X, observed
 
 
-def refuse_text(X) -> None:
+def read_names(estimator, X: pd.DataFrame, *, reset: bool) -> None:
+    """Learn the names and number of the columns of a table, or compare them with the fit.
+
+    Raises ``ValueError`` for other names or widths, names that repeat, and a table of no columns.
+    """
+    refuse_no_columns(X)
+    refuse_repeated_names(X)
+    _check_feature_names(estimator, X, reset=reset)
+    _check_n_features(estimator, X, reset=reset)
+
+
+def refuse_array_for(columns: tuple[Column, ...]) -> None:
+    """Raise `ValueError` for an array in place of a table whose columns are not all numbers."""
+    others = [column.name for column in columns if not is_number(column.dtype)]
+    if others:
+        raise ValueError(
+            f"`X` is no DataFrame, but was one in the fit, with columns that are not numbers: "
+            f"{some(others)}. Pass a DataFrame with the same columns."
+        )
+
+
+def is_number(dtype) -> bool:
+    """Tell whether a column of this dtype has numbers or flags that become float64."""
+    kind = getattr(dtype, "numpy_dtype", dtype).kind
+    return pd.api.types.is_numeric_dtype(dtype) and kind in "biuf"
+
+
+def refuse_others_than_numbers(X) -> None:
     """Raise `ValueError` for what is no table of numbers, with a way out."""
     if isinstance(X, pd.DataFrame):
-        text = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c].dtype)]
-        if text:
+        refuse_no_columns(X)
+        refuse_repeated_names(X)
+        others = [name for name, dtype in X.dtypes.items() if not is_number(dtype)]
+        if others:
             raise ValueError(
-                f"`X` has columns that are not numbers: {text}. Encode or drop them, for example "
+                f"`X` has columns that are not numbers: {others}. Encode or drop them, for example "
                 "with a ColumnTransformer; if they hold numbers stored as objects, pass "
-                "`X.convert_dtypes()`."
+                "`X.convert_dtypes()`, and for decimals `X.astype('float64')`."
             )
-    elif isinstance(X, np.ndarray) and X.dtype.kind == "O" and pd.isna(X).any():
+    elif isinstance(X, np.ndarray):
+        refuse_other_arrays(X)
+
+
+def refuse_other_arrays(X: np.ndarray) -> None:
+    """Raise `ValueError` for an array of times, of complex numbers, or with holes like None."""
+    if X.dtype.kind in "mM":
+        raise ValueError(
+            f"`X` is an array of {X.dtype}; expected numbers with NaN in the holes. Pass a "
+            "DataFrame to `ScoreMatchingImputer`, which reads times in columns of their own."
+        )
+    if X.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: `X` is an array of {X.dtype}; expected real numbers. "
+            "Pass real and imaginary parts as columns of their own."
+        )
+    if X.dtype.kind == "O" and pd.isna(X).any():
         missing = {type(value).__name__ for value in X[pd.isna(X)].ravel()}
         if missing != {"float"}:
             raise ValueError(

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sm_estimators.estimators._cell_summaries import deviations, probabilities, quantiles, summarise
 from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
 from sm_estimators.estimators._magnitudes import refuse_magnitudes
 from sm_estimators.estimators._table import (
-    read_table,
+    read_names,
     read_weights,
+    refuse_array_for,
     refuse_few_rows,
     refuse_weightless,
 )
@@ -245,13 +246,11 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates of a table and what was seen of it."""
-        if not isinstance(X, pd.DataFrame):
-            X = read_table(self, X, reset=reset)[0]
-        elif all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes):
-            read_table(self, X, reset=reset)
+        if isinstance(X, pd.DataFrame):
+            read_names(self, X, reset=reset)
         else:
-            _check_feature_names(self, X, reset=reset)
-            _check_n_features(self, X, reset=reset)
+            refuse_array_for(self._codec.columns)
+            X = read_table(self, X, reset=reset)[0]
         if reset:
             self._codec.fit(X)
         return self._codec.encode(X)

@@ -15,6 +15,7 @@ from sm_estimators.tables.frames import (
     read_values,
     refuse_empty_columns,
     refuse_other_columns,
+    refuse_other_width,
     refuse_repeated_names,
     refuse_sparse_columns,
     refuse_unknown_names,
@@ -127,7 +128,8 @@ class TableCodec:
             column = read_column(name, series, types.get(name))
             columns.append(bounded(column, bounds[name]) if name in bounds else column)
             self._coordinates(columns[-1], series)
-        self.columns, self.names = tuple(columns), table.columns
+        self.columns = tuple(columns)
+        self.names = None if isinstance(frame, np.ndarray) else table.columns
         return self
 
     def encode(self, frame: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -136,8 +138,9 @@ class TableCodec:
         Parameters
         ----------
         frame : DataFrame or array of shape (n, d)
-            A table with the columns of the fit, in their order. Columns may have other dtypes,
-            as long as their values mean the same; one with nothing but holes is fine.
+            A table with the columns of the fit, in their order. Where one of the two tables is an
+            array, columns are known by their positions. Columns may have other dtypes, as long as
+            their values mean the same; one with nothing but holes is fine.
 
         Returns
         -------
@@ -231,7 +234,7 @@ class TableCodec:
             for j, column in enumerate(self.columns)
         }
         out = pd.DataFrame(cells, index=index)
-        out.columns = self.names
+        out.columns = pd.RangeIndex(len(self.columns)) if self.names is None else self.names
         return out
 
     def _refuse_unfitted(self) -> None:
@@ -242,7 +245,10 @@ class TableCodec:
         """Return a table that has the columns of the fit."""
         self._refuse_unfitted()
         table = as_frame(frame)
-        refuse_other_columns(table, self.names)
+        if self.names is None or isinstance(frame, np.ndarray):
+            refuse_other_width(table, len(self.columns))
+        else:
+            refuse_other_columns(table, self.names)
         refuse_sparse_columns(table)
         return table
 

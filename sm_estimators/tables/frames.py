@@ -68,6 +68,15 @@ def refuse_other_columns(frame: pd.DataFrame, names: pd.Index) -> None:
     )
 
 
+def refuse_other_width(frame: pd.DataFrame, width: int) -> None:
+    """Raise `ValueError` unless a table has as many columns as that of the fit."""
+    if frame.shape[1] != width:
+        raise ValueError(
+            f"The table has {frame.shape[1]} columns, but {width} were expected, as in the fit. "
+            "Pass those of the fit, in their order."
+        )
+
+
 def refuse_empty_columns(frame: pd.DataFrame) -> None:
     """Raise `ValueError` where a column has no seen value, name the columns."""
     empty = frame.columns[frame.isna().all(axis=0)].tolist()
