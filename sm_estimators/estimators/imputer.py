@@ -15,6 +15,7 @@ from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
 from sm_estimators.estimators._magnitudes import refuse_magnitudes
 from sm_estimators.estimators._table import (
     read_names,
+    read_table,
     read_weights,
     refuse_array_for,
     refuse_few_rows,
