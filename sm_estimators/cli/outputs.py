@@ -1,10 +1,10 @@
 """Files a command writes: refused before any work, written all or none."""
 
 import importlib.util
-import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sm_estimators.cli.command_error import USAGE, CommandError
 
@@ -28,12 +28,13 @@ def check_outputs(
         The table the command reads.
     """
     named = [(option, path) for option, paths in outputs.items() for path in paths if path]
+    options: dict[Any, str] = {}
     for option, path in named:
         check_output(option, path, force=force, table=table)
-    for (option, path), (other, second) in itertools.combinations(named, 2):
-        if same_file(path, second):
+        first = options.setdefault(file_of(path), option)
+        if first is not option:
             raise CommandError(
-                f"`{option}` and `{other}` are one file, {path}, which can keep only one of them; "
+                f"`{first}` and `{option}` are one file, {path}, which can keep only one of them; "
                 "name another file.",
                 USAGE,
             )
@@ -41,11 +42,12 @@ def check_outputs(
         check_picture(picture)
 
 
-def same_file(path: Path, other: Path) -> bool:
-    """Tell whether two names mean one file, which need not exist yet."""
-    if path.exists() and other.exists():
-        return path.samefile(other)
-    return path.resolve() == other.resolve()
+def file_of(path: Path) -> Any:
+    """Return what two names of one file, which need not exist yet, have in common."""
+    if path.exists():
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return path.resolve()
 
 
 def check_output(option: str, path: Path, *, force: bool, table: Path | None) -> None:
