@@ -27,7 +27,7 @@ class HeldOutRidge(NamedTuple):
 
     ridge: float
     fold: Int[np.ndarray, " n"] | None
-    """Of each row; None where some rows are in none."""
+    """Of each row; None where some rows are in none, and where no ridge would do."""
     moments: list[Moments]
 
 
@@ -73,7 +73,7 @@ def held_out_ridge(
         elif found < height - LOST:
             break
     moments = [Moments(centre + scale * m[0], np.outer(scale, scale) * m[1]) for m in chosen if m]
-    of_row = fold[np.argsort(rows)] if n == len(rows) else None
+    of_row = fold[np.argsort(rows)] if moments and n == len(rows) else None
     return HeldOutRidge(best, of_row, moments)
 
 
