@@ -475,6 +475,25 @@ def test_magnitudes(engine):
             ScoreMatchingImputer(engine=engine).fit(X.assign(x=X["x"] * factor))
 
 
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_magnitudes_of_new_rows(engine):
+    """Far values are foreseen, further ones refused; rows may be as close as they like."""
+    X = table()
+    imputer = ScoreMatchingImputer(engine=engine).fit(X)
+    assert np.isfinite(imputer.transform([[1e30, np.nan, 0.0], [0.0, 1e-70, np.nan]])).all()
+    with pytest.raises(ValueError, match=r"size 1e\+200 in column 0"):
+        imputer.transform([[1e200, np.nan, 0.0]])
+
+
+@pytest.mark.parametrize("engine", ["auto", "gaussian"])
+def test_single_levels_alone_are_refused(engine):
+    X = pd.DataFrame({"a": ["x", None] * 20, "b": [True, None, True, True] * 10})
+    with pytest.raises(ValueError, match="a single level in each column"):
+        ScoreMatchingImputer(engine=engine).fit(X.astype({"b": "boolean"}))
+    filled = ScoreMatchingImputer(engine=engine).fit_transform(X.assign(c=np.arange(40.0)))
+    assert (filled["a"] == "x").all()
+
+
 def test_a_failed_fit_leaves_nothing():
     X = table()
     imputer = ScoreMatchingImputer().fit(X)

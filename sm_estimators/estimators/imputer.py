@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sm_estimators.estimators._cell_summaries import deviations, probabilities, quantiles, summarise
 from sm_estimators.estimators._fillers import ChainFiller, DensityFiller
-from sm_estimators.estimators._magnitudes import refuse_magnitudes
+from sm_estimators.estimators._magnitudes import refuse_close, refuse_large
 from sm_estimators.estimators._table import (
     read_names,
     read_table,
@@ -163,8 +163,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         ------
         ValueError
             For a column without any seen value in rows of positive weight, fewer than two rows,
-            infinities and numbers beyond 1e60, text that looks like identifiers, and
-            ``column_types`` or ``bounds`` that do not fit the table.
+            infinities and numbers beyond 1e60, text that looks like identifiers, categories of
+            one level each and nothing else, and ``column_types`` or ``bounds`` that do not fit the
+            table.
         """
         for of_last_fit in ("_filler", "estimator_", "shares_", "mean_shares_"):
             vars(self).pop(of_last_fit, None)
@@ -173,17 +174,19 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         values, observed = self._read(X, reset=True)
         self.columns_ = self._codec.columns
         names = [column.name for column in self.columns_]
-        refuse_magnitudes(names, values, observed)
+        refuse_close(names, values, observed)
         weight = read_weights(sample_weight, values)
         counts = observed.any(axis=1) & (weight > 0)
         refuse_few_rows(counts, counts, "imputation")
         refuse_weightless(names, observed[counts])
+        if all(column.kind in UNORDERED for column in self.columns_):
+            refuse_single_levels(values[counts], observed[counts])
         if self.estimator is None and self.engine == "auto":
             warn_empty_rows(observed)
             warn_never_together(observed, names)
             self._fit_chain(values[counts], observed[counts], weight[counts])
         else:
-            self._fit_density(values, observed, counts, sample_weight)
+            self._fit_density(values, observed, weight, sample_weight)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -209,7 +212,7 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         self.mean_shares_ = pd.DataFrame(means, index=names, columns=list(EXPERTS))
 
     def _fit_density(
-        self, values: np.ndarray, observed: np.ndarray, counts: np.ndarray, sample_weight
+        self, values: np.ndarray, observed: np.ndarray, weight: np.ndarray, sample_weight
     ) -> None:
         """Fit a density to the table, or to its coordinates where there are other than numbers."""
         from sm_estimators.conditionals.coordinates import learn_coordinates
@@ -220,8 +223,8 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         X: Any = np.where(observed, values, np.nan)
         if any(column.kind not in NUMBERS for column in self.columns_):
             nominal = np.array([column.kind in UNORDERED for column in self.columns_])
-            weight = read_weights(sample_weight, values)[counts]
-            coordinates = learn_coordinates(values[counts], observed[counts], nominal, weight)
+            rows = weight > 0
+            coordinates = learn_coordinates(values[rows], observed[rows], nominal, weight[rows])
             wide, seen = widened(coordinates, values, observed)
             X = np.where(seen, wide, np.nan)
         elif self._framed:
@@ -254,7 +257,9 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             X = read_table(self, X, reset=reset)[0]
         if reset:
             self._codec.fit(X)
-        return self._codec.encode(X)
+        values, observed = self._codec.encode(X)
+        refuse_large([column.name for column in self._codec.columns], values, observed)
+        return values, observed
 
     def transform(self, X):
         """Fill the holes of every row, in or out of the fitted table.
@@ -434,6 +439,15 @@ class ScoreMatchingImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self)
         values, observed = self._read(X, reset=False)
         return self._filler.log_density(values, observed, seed=seed_of(self.random_state))
+
+
+def refuse_single_levels(values: np.ndarray, observed: np.ndarray) -> None:
+    """Raise `ValueError` for levels (n, d) of which no column has two."""
+    if all(np.ptp(x[seen]) == 0 for x, seen in zip(values.T, observed.T, strict=True)):
+        raise ValueError(
+            "`X` has a single level in each column and no number, so there is nothing to learn. "
+            "Fill the holes with these levels."
+        )
 
 
 def sample_rows(rng: np.random.Generator, observed: np.ndarray, n: int) -> np.ndarray:
